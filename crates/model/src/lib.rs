@@ -1,1 +1,9 @@
-//! placeholder
+//! What pgtend knows and what it would do: no I/O, no async, no clock.
+//!
+//! Everything here is a plain value or a pure function. Time comes in as an argument, decisions go out with their reasons; the
+//! crates that touch the world (`pgtend-postgres`, `pgtend-store`, `pgtend`) carry them out and choose nothing.
+
+pub mod error;
+pub mod sample;
+pub mod units;
+pub mod view;

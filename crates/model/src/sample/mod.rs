@@ -1,0 +1,157 @@
+//! What a probe yields: typed rows at an instant, each column defined once.
+//!
+//! A row is declared with [`rows!`]; that one declaration gives the struct, how it is read from any source, its generic form for
+//! history and export, and its reference documentation. [`registry`] lists the probes.
+
+pub mod registry;
+mod row;
+
+pub mod activity;
+pub mod database;
+pub mod server;
+
+pub use registry::{Origin, Probe, Readings, Scope, Spec, Taken};
+pub use row::{Column, DecodeError, Field, Kind, Row, RowSource, Text, Value};
+
+use std::fmt;
+use std::time::Duration;
+
+/// The rows of one probe at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample<T> {
+    /// When the rows were asked for, by the agent's clock.
+    pub at: jiff::Timestamp,
+    /// How long the answer took.
+    pub took: Duration,
+    /// The rows.
+    pub rows: Vec<T>,
+    /// What is missing from the rows, in words for a person; empty when they are whole.
+    pub missing: Vec<Unknown>,
+}
+
+/// Why a figure could not be had.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nobody asked yet: the probe's first round is still to come.
+    Pending,
+    /// The server could not be reached, or went away.
+    Unreachable,
+    /// The role may not read it.
+    Privilege,
+    /// This PostgreSQL is too old (or too new) to have it.
+    Version,
+    /// An extension or library that provides it is not there.
+    Extension,
+    /// It took longer than its limit.
+    Timeout,
+    /// A lock that it needs is held by somebody else.
+    Lock,
+    /// It needs files or /proc of the server's host, and the agent is elsewhere.
+    Remote,
+    /// It is switched off in the configuration or by a setting of the server.
+    Disabled,
+    /// There is none: the figure has no meaning here, the lag of a server without standbys for instance.
+    Absent,
+    /// Two readings are needed and the counter was reset between them.
+    Reset,
+    /// The round's time budget was used up before its turn.
+    Budget,
+    /// Anything else; the detail says what.
+    Failed,
+}
+
+/// A figure that could not be had, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Unknown {
+    /// The kind of reason, for programs.
+    pub reason: Reason,
+    /// The reason in words, with what would mend it.
+    pub detail: String,
+}
+
+impl Unknown {
+    /// An unknown with its reason in words.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+/// What is known of one probe: the newest rows, the ones before (for rates), and why the last attempt failed if it did.
+#[derive(Debug, Clone)]
+pub struct Slot<T> {
+    /// The newest sample. It stays, with its age, when later attempts fail.
+    pub latest: Option<std::sync::Arc<Sample<T>>>,
+    /// The sample before the newest.
+    pub previous: Option<std::sync::Arc<Sample<T>>>,
+    /// Why the newest attempt gave nothing; none while all is well.
+    pub unknown: Option<Unknown>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            latest: None,
+            previous: None,
+            unknown: Some(Unknown::new(Reason::Pending, "not sampled yet")),
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    /// Takes in what an attempt gave.
+    pub fn put(&mut self, outcome: Result<Sample<T>, Unknown>) {
+        match outcome {
+            Ok(sample) => {
+                self.previous = self.latest.replace(std::sync::Arc::new(sample));
+                self.unknown = None;
+            }
+            Err(unknown) => self.unknown = Some(unknown),
+        }
+    }
+
+    /// The newest rows, as long as the newest attempt succeeded.
+    ///
+    /// # Errors
+    /// The reason why there are none now.
+    pub fn current(&self) -> Result<&Sample<T>, &Unknown> {
+        match (&self.unknown, &self.latest) {
+            (Some(unknown), _) => Err(unknown),
+            (None, Some(sample)) => Ok(sample),
+            (None, None) => unreachable!("a slot without an unknown holds a sample"),
+        }
+    }
+
+    /// The newest two samples and the seconds between them, for rates.
+    ///
+    /// # Errors
+    /// The reason why there are not two samples.
+    pub fn pair(&self) -> Result<(&Sample<T>, &Sample<T>, f64), Unknown> {
+        let newer = self.current().map_err(Clone::clone)?;
+        let older = self
+            .previous
+            .as_deref()
+            .ok_or_else(|| Unknown::new(Reason::Pending, "a rate needs a second sample"))?;
+        let seconds = (newer.at - older.at)
+            .total(jiff::Unit::Second)
+            .unwrap_or(0.0);
+        if seconds <= 0.0 {
+            return Err(Unknown::new(
+                Reason::Reset,
+                "the clock went backwards between the two samples",
+            ));
+        }
+        Ok((older, newer, seconds))
+    }
+}

@@ -1,0 +1,142 @@
+//! Durations and sizes as people write them: `90s`, `5min`, `>1h`, `64MB`.
+
+use crate::error::{Error, Kind, Result};
+use std::time::Duration;
+
+const DURATIONS: &[(&str, f64)] = &[
+    ("us", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("sec", 1.0),
+    ("min", 60.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+    ("d", 86_400.0),
+    ("w", 604_800.0),
+];
+const SIZES: &[(&str, f64)] = &[
+    ("B", 1.0),
+    ("kB", 1024.0),
+    ("KB", 1024.0),
+    ("MB", 1_048_576.0),
+    ("GB", 1_073_741_824.0),
+    ("TB", 1_099_511_627_776.0),
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("TiB", 1_099_511_627_776.0),
+];
+
+/// Reads a duration such as `500ms`, `1.5h` or `30`, a bare number being seconds.
+///
+/// # Errors
+/// `Usage` when the text is no number with one of the units us, ms, s, min, h, d, w.
+pub fn duration(text: &str) -> Result<Duration> {
+    let seconds = scaled(text, DURATIONS, 1.0).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("\"{text}\" is not a duration"))
+            .hint("write a number with ms, s, min, h or d, for example 30s or 1.5h")
+    })?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        Error::new(
+            Kind::Usage,
+            format!("the duration \"{text}\" is out of range"),
+        )
+        .hint("durations are zero or more")
+    })
+}
+
+/// Reads a size such as `64MB` into bytes, a bare number being bytes. Units are powers of 1024, as in PostgreSQL.
+///
+/// # Errors
+/// `Usage` when the text is no number with one of the units B, kB, MB, GB, TB.
+pub fn bytes(text: &str) -> Result<u64> {
+    let bytes = scaled(text, SIZES, 1.0)
+        .filter(|bytes| (0.0..1e18).contains(bytes))
+        .ok_or_else(|| {
+            Error::new(Kind::Usage, format!("\"{text}\" is not a size"))
+                .hint("write a number with B, kB, MB, GB or TB, for example 64MB")
+        })?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked above"
+    )]
+    Ok(bytes as u64)
+}
+
+/// A lower bound as guide 1 writes it: `>1h` and `1h` mean the same, "at least an hour".
+///
+/// # Errors
+/// As [`duration`].
+pub fn at_least(text: &str) -> Result<Duration> {
+    duration(text.trim().trim_start_matches(['>', '=']))
+}
+
+fn scaled(text: &str, units: &[(&str, f64)], bare: f64) -> Option<f64> {
+    let text = text.trim();
+    let split = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = if unit.is_empty() {
+        bare
+    } else {
+        units.iter().find(|(name, _)| *name == unit)?.1
+    };
+    let number: f64 = number.trim().parse().ok()?;
+    number.is_finite().then_some(number * factor)
+}
+
+/// Bytes for people: `1.5 GiB`.
+pub fn show_bytes(bytes: f64) -> String {
+    let mut value = bytes;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
+        if value.abs() < 1024.0 || unit == "TiB" {
+            return if unit == "B" {
+                format!("{value:.0} B")
+            } else {
+                format!("{value:.1} {unit}")
+            };
+        }
+        value /= 1024.0;
+    }
+    unreachable!("the last unit returns")
+}
+
+/// Seconds for people: `830 ms`, `12.3 s`, `4 min 05 s`, `3 h 20 min`, `5 d 3 h`.
+pub fn show_seconds(seconds: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole seconds are far below 2^63"
+    )]
+    let whole = seconds as i64;
+    match seconds {
+        s if s < 1.0 => format!("{:.0} ms", s * 1000.0),
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3600.0 => format!("{} min {:02} s", whole / 60, whole % 60),
+        s if s < 86_400.0 => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_write_them() {
+        assert_eq!(duration("500ms").ok(), Some(Duration::from_millis(500)));
+        assert_eq!(duration("1.5h").ok(), Some(Duration::from_secs(5400)));
+        assert_eq!(duration("30").ok(), Some(Duration::from_secs(30)));
+        assert_eq!(at_least(">1h").ok(), Some(Duration::from_secs(3600)));
+        for wrong in ["", "h", "-1s", "1 fortnight", "1e400s", "nan"] {
+            assert!(duration(wrong).is_err(), "{wrong} was taken for a duration");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(bytes("64MB").ok(), Some(64 << 20));
+        assert_eq!(bytes("1GB").ok(), Some(1 << 30));
+        assert!(bytes("-1").is_err());
+        assert_eq!(show_bytes(1_610_612_736.0), "1.5 GiB");
+    }
+}
