@@ -117,13 +117,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind that says what failed.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self {
-            kind,
-            what: what.into(),
-            place: String::new(),
-            hint: String::new(),
-            retry: kind.retry(),
-        }
+        Self { kind, what: what.into(), place: String::new(), hint: String::new(), retry: kind.retry() }
     }
 
     /// Adds where it happened; the innermost place stands, outer callers do not overwrite it.
@@ -173,13 +167,7 @@ mod tests {
 
     #[test]
     fn the_innermost_place_and_hint_stand() {
-        let error = Error::new(Kind::Config, "unknown key \"sampel\"")
-            .at("pgtend.toml:3")
-            .at("start")
-            .hint("did you mean \"sample\"?");
-        assert_eq!(
-            error.to_string(),
-            "unknown key \"sampel\"\n  where: pgtend.toml:3\n  hint: did you mean \"sample\"?"
-        );
+        let error = Error::new(Kind::Config, "unknown key \"sampel\"").at("pgtend.toml:3").at("start").hint("did you mean \"sample\"?");
+        assert_eq!(error.to_string(), "unknown key \"sampel\"\n  where: pgtend.toml:3\n  hint: did you mean \"sample\"?");
     }
 }

@@ -3,17 +3,8 @@
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
 
-const DURATIONS: &[(&str, f64)] = &[
-    ("us", 1e-6),
-    ("ms", 1e-3),
-    ("s", 1.0),
-    ("sec", 1.0),
-    ("min", 60.0),
-    ("m", 60.0),
-    ("h", 3600.0),
-    ("d", 86_400.0),
-    ("w", 604_800.0),
-];
+const DURATIONS: &[(&str, f64)] =
+    &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("sec", 1.0), ("min", 60.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0), ("w", 604_800.0)];
 const SIZES: &[(&str, f64)] = &[
     ("B", 1.0),
     ("kB", 1024.0),
@@ -36,13 +27,8 @@ pub fn duration(text: &str) -> Result<Duration> {
         Error::new(Kind::Usage, format!("\"{text}\" is not a duration"))
             .hint("write a number with ms, s, min, h or d, for example 30s or 1.5h")
     })?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
-        Error::new(
-            Kind::Usage,
-            format!("the duration \"{text}\" is out of range"),
-        )
-        .hint("durations are zero or more")
-    })
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Error::new(Kind::Usage, format!("the duration \"{text}\" is out of range")).hint("durations are zero or more"))
 }
 
 /// Reads a size such as `64MB` into bytes, a bare number being bytes. Units are powers of 1024, as in PostgreSQL.
@@ -50,17 +36,10 @@ pub fn duration(text: &str) -> Result<Duration> {
 /// # Errors
 /// `Usage` when the text is no number with one of the units B, kB, MB, GB, TB.
 pub fn bytes(text: &str) -> Result<u64> {
-    let bytes = scaled(text, SIZES, 1.0)
-        .filter(|bytes| (0.0..1e18).contains(bytes))
-        .ok_or_else(|| {
-            Error::new(Kind::Usage, format!("\"{text}\" is not a size"))
-                .hint("write a number with B, kB, MB, GB or TB, for example 64MB")
-        })?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range was checked above"
-    )]
+    let bytes = scaled(text, SIZES, 1.0).filter(|bytes| (0.0..1e18).contains(bytes)).ok_or_else(|| {
+        Error::new(Kind::Usage, format!("\"{text}\" is not a size")).hint("write a number with B, kB, MB, GB or TB, for example 64MB")
+    })?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked above")]
     Ok(bytes as u64)
 }
 
@@ -76,11 +55,7 @@ fn scaled(text: &str, units: &[(&str, f64)], bare: f64) -> Option<f64> {
     let text = text.trim();
     let split = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let factor = if unit.is_empty() {
-        bare
-    } else {
-        units.iter().find(|(name, _)| *name == unit)?.1
-    };
+    let factor = if unit.is_empty() { bare } else { units.iter().find(|(name, _)| *name == unit)?.1 };
     let number: f64 = number.trim().parse().ok()?;
     number.is_finite().then_some(number * factor)
 }
@@ -90,11 +65,7 @@ pub fn show_bytes(bytes: f64) -> String {
     let mut value = bytes;
     for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
         if value.abs() < 1024.0 || unit == "TiB" {
-            return if unit == "B" {
-                format!("{value:.0} B")
-            } else {
-                format!("{value:.1} {unit}")
-            };
+            return if unit == "B" { format!("{value:.0} B") } else { format!("{value:.1} {unit}") };
         }
         value /= 1024.0;
     }
@@ -103,10 +74,7 @@ pub fn show_bytes(bytes: f64) -> String {
 
 /// Seconds for people: `830 ms`, `12.3 s`, `4 min 05 s`, `3 h 20 min`, `5 d 3 h`.
 pub fn show_seconds(seconds: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole seconds are far below 2^63"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "whole seconds are far below 2^63")]
     let whole = seconds as i64;
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", s * 1000.0),

@@ -30,9 +30,7 @@ pub struct Sample<T> {
 }
 
 /// Why a figure could not be had.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Nobody asked yet: the probe's first round is still to come.
@@ -75,10 +73,7 @@ pub struct Unknown {
 impl Unknown {
     /// An unknown with its reason in words.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-        }
+        Self { reason, detail: detail.into() }
     }
 }
 
@@ -101,11 +96,7 @@ pub struct Slot<T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self {
-            latest: None,
-            previous: None,
-            unknown: Some(Unknown::new(Reason::Pending, "not sampled yet")),
-        }
+        Self { latest: None, previous: None, unknown: Some(Unknown::new(Reason::Pending, "not sampled yet")) }
     }
 }
 
@@ -139,18 +130,10 @@ impl<T> Slot<T> {
     /// The reason why there are not two samples.
     pub fn pair(&self) -> Result<(&Sample<T>, &Sample<T>, f64), Unknown> {
         let newer = self.current().map_err(Clone::clone)?;
-        let older = self
-            .previous
-            .as_deref()
-            .ok_or_else(|| Unknown::new(Reason::Pending, "a rate needs a second sample"))?;
-        let seconds = (newer.at - older.at)
-            .total(jiff::Unit::Second)
-            .unwrap_or(0.0);
+        let older = self.previous.as_deref().ok_or_else(|| Unknown::new(Reason::Pending, "a rate needs a second sample"))?;
+        let seconds = (newer.at - older.at).total(jiff::Unit::Second).unwrap_or(0.0);
         if seconds <= 0.0 {
-            return Err(Unknown::new(
-                Reason::Reset,
-                "the clock went backwards between the two samples",
-            ));
+            return Err(Unknown::new(Reason::Reset, "the clock went backwards between the two samples"));
         }
         Ok((older, newer, seconds))
     }

@@ -56,10 +56,7 @@ pub enum Value<'a> {
 
 impl Value<'_> {
     /// The value as a number, where it is one (true is 1, an instant is seconds since 1970).
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "metrics are doubles by definition"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "metrics are doubles by definition")]
     pub fn number(self) -> Option<f64> {
         match self {
             Self::Int(v) => Some(v as f64),
@@ -140,10 +137,7 @@ pub trait Field: Sized {
 }
 
 fn required<T>(value: Option<T>, column: usize) -> Result<T, DecodeError> {
-    value.ok_or_else(|| DecodeError {
-        column: column.to_string(),
-        problem: "is null, and must not be".to_owned(),
-    })
+    value.ok_or_else(|| DecodeError { column: column.to_string(), problem: "is null, and must not be".to_owned() })
 }
 
 macro_rules! fields {
