@@ -1,1 +1,4 @@
-//! placeholder
+//! Senses and touches one PostgreSQL and its host: connections, probes, processes, files.
+
+pub mod connect;
+pub mod probe;

@@ -1,0 +1,70 @@
+//! A result row seen as the source of a probe's row: columns by name, types as the query files promise them.
+
+use super::texts::Texts;
+use jiff::Timestamp;
+use pgtend_model::sample::{Column, DecodeError, RowSource, Text};
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Row, Statement};
+
+/// Where each declared column stands in the result; none for a column that this version's query does not return.
+#[derive(Debug, Clone)]
+pub(super) struct Layout(Vec<Option<usize>>);
+
+impl Layout {
+    pub(super) fn new(declared: &[Column], statement: &Statement) -> Self {
+        let place = |column: &Column| statement.columns().iter().position(|found| found.name() == column.name);
+        Self(declared.iter().map(place).collect())
+    }
+}
+
+pub(super) struct ResultRow<'a> {
+    pub(super) row: &'a Row,
+    pub(super) layout: &'a Layout,
+    pub(super) texts: &'a mut Texts,
+}
+
+impl<'a> ResultRow<'a> {
+    fn get<T: FromSql<'a>>(&self, column: usize) -> Result<Option<T>, DecodeError> {
+        let Some(place) = self.layout.0[column] else { return Ok(None) };
+        self.row
+            .try_get(place)
+            .map_err(|problem| DecodeError { column: self.row.columns()[place].name().to_owned(), problem: problem.to_string() })
+    }
+
+    fn type_of(&self, column: usize) -> Option<&Type> {
+        self.layout.0[column].map(|place| self.row.columns()[place].type_())
+    }
+}
+
+impl RowSource for ResultRow<'_> {
+    fn int(&mut self, column: usize) -> Result<Option<i64>, DecodeError> {
+        match self.type_of(column) {
+            Some(&Type::INT4) => Ok(self.get::<i32>(column)?.map(i64::from)),
+            _ => self.get(column),
+        }
+    }
+
+    fn float(&mut self, column: usize) -> Result<Option<f64>, DecodeError> {
+        self.get(column)
+    }
+
+    fn bool(&mut self, column: usize) -> Result<Option<bool>, DecodeError> {
+        self.get(column)
+    }
+
+    fn text(&mut self, column: usize) -> Result<Option<Text>, DecodeError> {
+        Ok(self.get::<&str>(column)?.map(|text| self.texts.share(text)))
+    }
+
+    fn time(&mut self, column: usize) -> Result<Option<Timestamp>, DecodeError> {
+        use tokio_postgres::types::Timestamp as Bounded;
+        Ok(match self.get::<Bounded<Timestamp>>(column)? {
+            Some(Bounded::Value(at)) => Some(at),
+            Some(Bounded::NegInfinity | Bounded::PosInfinity) | None => None,
+        })
+    }
+
+    fn ints(&mut self, column: usize) -> Result<Option<Vec<i32>>, DecodeError> {
+        self.get(column)
+    }
+}

@@ -1,0 +1,147 @@
+//! One probe, one query, one deadline.
+
+use super::catalog::{self, Installed};
+use super::rows::{Layout, ResultRow};
+use super::texts::Texts;
+use futures_util::{TryStreamExt, pin_mut};
+use pgtend_model::error::Error;
+use pgtend_model::sample::{Probe, Reason, Taken, Unknown};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
+
+/// Why a probe gave nothing, and whether the connection can go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// This probe has no answer; others may.
+    Probe(Unknown),
+    /// The connection is of no use any more.
+    Session(Error),
+}
+
+/// Runs probes on one connection; prepares each query once.
+#[derive(Debug)]
+pub struct Prober {
+    major: u32,
+    deadline: Duration,
+    prepared: HashMap<Probe, (Statement, Layout)>,
+    extensions: HashMap<&'static str, Option<Installed>>,
+}
+
+impl Prober {
+    /// For a server of this `version_num` (150018 is 15.18). `deadline` bounds each query on this side, beyond the server's own
+    /// statement_timeout: it only strikes when the server does not answer at all.
+    pub fn new(version_num: u32, deadline: Duration) -> Self {
+        Self { major: version_num / 10_000, deadline, prepared: HashMap::new(), extensions: HashMap::new() }
+    }
+
+    /// Forgets which extensions there are, so that one created since is found.
+    pub fn refresh(&mut self) {
+        self.extensions.clear();
+    }
+
+    /// Adds this probe's rows to `taken`.
+    ///
+    /// # Errors
+    /// The reason, where the probe alone fails; the connection's error, where it cannot be used any more.
+    pub async fn run(&mut self, client: &Client, probe: Probe, texts: &mut Texts, taken: &mut Taken) -> Result<(), Failure> {
+        self.run_with(client, probe, &[], texts, taken).await
+    }
+
+    /// As [`Prober::run`], for a query with parameters.
+    ///
+    /// # Errors
+    /// As [`Prober::run`].
+    pub async fn run_with(
+        &mut self,
+        client: &Client,
+        probe: Probe,
+        parameters: &[&(dyn ToSql + Sync)],
+        texts: &mut Texts,
+        taken: &mut Taken,
+    ) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.deadline;
+        match timeout_at(deadline, self.attempt(client, probe, parameters, texts, taken)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Session(silent(probe, self.deadline))),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        client: &Client,
+        probe: Probe,
+        parameters: &[&(dyn ToSql + Sync)],
+        texts: &mut Texts,
+        taken: &mut Taken,
+    ) -> Result<(), Failure> {
+        let (statement, layout) = self.prepare(client, probe).await?;
+        let stream = client.query_raw(&statement, parameters.iter().copied()).await.map_err(|error| self.failed(probe, &error))?;
+        pin_mut!(stream);
+        while let Some(row) = stream.try_next().await.map_err(|error| self.failed(probe, &error))? {
+            let mut source = ResultRow { row: &row, layout: &layout, texts };
+            taken.read(&mut source).map_err(|error| {
+                Failure::Probe(Unknown::new(
+                    Reason::Failed,
+                    format!("the query of {} gave an unexpected result: {error}", probe.spec().name),
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn prepare(&mut self, client: &Client, probe: Probe) -> Result<(Statement, Layout), Failure> {
+        if let Some(ready) = self.prepared.get(&probe) {
+            return Ok(ready.clone());
+        }
+        let spec = probe.spec();
+        let installed = match catalog::extension(spec, self.major) {
+            Some(name) => self.installed(client, probe, name).await?,
+            None => None,
+        };
+        let query = catalog::choose(spec, self.major, installed.as_ref()).map_err(Failure::Probe)?;
+        let schema = installed.map(|found| quoted(&found.schema)).unwrap_or_default();
+        let statement = client.prepare(&query.sql.replace("{schema}", &schema)).await.map_err(|error| self.failed(probe, &error))?;
+        let ready = (statement.clone(), Layout::new(spec.columns, &statement));
+        self.prepared.insert(probe, ready.clone());
+        Ok(ready)
+    }
+
+    async fn installed(&mut self, client: &Client, probe: Probe, name: &'static str) -> Result<Option<Installed>, Failure> {
+        if let Some(known) = self.extensions.get(name) {
+            return Ok(known.clone());
+        }
+        let sql = "select n.nspname::text, e.extversion from pg_catalog.pg_extension as e \
+                   join pg_catalog.pg_namespace as n on n.oid = e.extnamespace where e.extname = $1::text";
+        let found = client.query_opt(sql, &[&name]).await.map_err(|error| self.failed(probe, &error))?;
+        let found = found.map(|row| Installed { schema: row.get(0), version: version(row.get(1)) });
+        self.extensions.insert(name, found.clone());
+        Ok(found)
+    }
+
+    /// A statement that failed may have been prepared against something that changed since: it is prepared anew next time.
+    fn failed(&mut self, probe: Probe, error: &tokio_postgres::Error) -> Failure {
+        self.prepared.remove(&probe);
+        if error.is_closed() || error.as_db_error().is_none() {
+            return Failure::Session(crate::connect::error::classify(error));
+        }
+        Failure::Probe(crate::connect::error::unknown(error))
+    }
+}
+
+fn silent(probe: Probe, deadline: Duration) -> Error {
+    use pgtend_model::error::Kind;
+    Error::new(Kind::Timeout, format!("the server did not answer the {} probe within {deadline:?}", probe.spec().name))
+        .hint("it may be stopped (SIGSTOP), swapping, or its storage may hang: look at its processes with ps and at the kernel log")
+}
+
+fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+fn version(text: &str) -> (u16, u16) {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
