@@ -1,1 +1,3 @@
-//! placeholder
+//! The integration tests: everything that needs a real server, in one binary.
+
+mod harness;

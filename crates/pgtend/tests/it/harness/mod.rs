@@ -1,0 +1,13 @@
+//! Real servers for the tests: PostgreSQL clusters in temporary directories that end with the test that started them.
+//!
+//! `Cluster::start(15).await` gives a running server with its own port and socket directory; `Cluster::builder(15)` takes
+//! configuration, `pg_hba.conf` lines and files first. Dropping a cluster stops it at once and removes its directory.
+//! A server that is not installed fails the test: `cargo xtask servers` installs them.
+
+mod account;
+mod cluster;
+mod servers;
+mod template;
+mod tests;
+
+pub use cluster::Cluster;
