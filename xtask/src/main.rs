@@ -1,9 +1,5 @@
 //! `cargo xtask`: the project's own chores, each also called by `./dev`.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool for developers; this is its output"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool for developers; this is its output")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -54,12 +54,7 @@ mod tests {
     fn the_file_has_the_shape_that_the_tests_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("servers.json");
-        let server = Server {
-            major: 18,
-            version: "18.4".into(),
-            bindir: "/servers/18/bin".into(),
-            source: "npm".into(),
-        };
+        let server = Server { major: 18, version: "18.4".into(), bindir: "/servers/18/bin".into(), source: "npm".into() };
         let tools = BTreeMap::from([("psql".to_owned(), PathBuf::from("/usr/bin/psql"))]);
         Manifest::new(vec![server], tools).write(&path).unwrap();
         let read: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();

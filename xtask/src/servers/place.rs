@@ -46,10 +46,7 @@ pub fn make_readable(directory: &Path) -> Result<()> {
 
 /// Where programs may be: PostgreSQL's own directories, highest major first, then PATH and the places for administrators.
 pub fn program_directories() -> Result<Vec<PathBuf>> {
-    let mut places: Vec<PathBuf> = (13..=18)
-        .rev()
-        .map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")))
-        .collect();
+    let mut places: Vec<PathBuf> = (13..=18).rev().map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"))).collect();
     let path = env::var_os("PATH").context("PATH is not set")?;
     places.extend(env::split_paths(&path));
     places.extend(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));

@@ -1,3 +1,4 @@
 //! The integration tests: everything that needs a real server, in one binary.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
