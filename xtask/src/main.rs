@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod run;
 mod servers;
+mod tidy;
 
 /// Chores of the pgtend project.
 #[derive(Parser)]
@@ -21,11 +22,14 @@ struct Arguments {
 enum Chore {
     /// Install the real servers that the tests run against, and write servers.json, by which the tests find them.
     Servers(servers::Arguments),
+    /// Check the house rules.
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Servers(arguments) => servers::install(&arguments),
+        Chore::Tidy => tidy::check(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
