@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod docs;
 mod run;
 mod servers;
 mod tidy;
@@ -24,12 +25,15 @@ enum Chore {
     Servers(servers::Arguments),
     /// Check the house rules.
     Tidy,
+    /// Let pgtend write its reference (docs/reference/).
+    GenDocs(docs::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Servers(arguments) => servers::install(&arguments),
         Chore::Tidy => tidy::check(),
+        Chore::GenDocs(arguments) => docs::generate(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
