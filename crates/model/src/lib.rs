@@ -3,7 +3,11 @@
 //! Everything here is a plain value or a pure function. Time comes in as an argument, decisions go out with their reasons; the
 //! crates that touch the world (`pgtend-postgres`, `pgtend-store`, `pgtend`) carry them out and choose nothing.
 
+pub mod ash;
 pub mod error;
+pub mod fingerprint;
 pub mod sample;
+pub mod schedule;
+pub mod signal;
 pub mod units;
 pub mod view;

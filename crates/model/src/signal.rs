@@ -1,0 +1,78 @@
+//! Cancelling statements and ending sessions: which sessions may be touched, and what became of each.
+//!
+//! A process id alone names nobody: it may belong to another session by the time the signal is sent. A session is named by its
+//! process id and start, a statement by its start as well, and all three are compared again in the statement that sends the signal.
+
+use crate::sample::activity::Activity;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What is done to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// Cancel the running statement; the session stays (`pg_cancel_backend`).
+    Cancel,
+    /// End the session; its transaction is rolled back (`pg_terminate_backend`).
+    Terminate,
+}
+
+/// A session as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Target {
+    /// Process id.
+    pub pid: i64,
+    /// When the session started.
+    pub backend_start: Timestamp,
+    /// When its statement started; must still be the same unless none is given.
+    pub query_start: Option<Timestamp>,
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "fate", content = "detail")]
+pub enum Fate {
+    /// The signal was sent.
+    Signalled,
+    /// It is not the session, or not the statement, that was seen: nothing was sent.
+    Changed,
+    /// The server refused.
+    Refused(String),
+    /// It is spared whatever was asked.
+    Spared(Spared),
+}
+
+/// Why a session is never touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Spared {
+    /// It sends WAL to a standby or a backup.
+    Replication,
+    /// It is a process of the server itself.
+    Background,
+    /// It is pgtend's own.
+    Own,
+    /// Its start is not visible to this role, so it cannot be told from a later one with the same process id.
+    Unidentified,
+}
+
+/// What pgtend calls itself towards PostgreSQL, as a prefix of `application_name`.
+pub const APPLICATION_NAME: &str = "pgtend";
+
+/// The session as a target, or why it is spared.
+///
+/// # Errors
+/// The reason why it is never touched.
+pub fn target(session: &Activity) -> Result<Target, Spared> {
+    match session.backend_type.as_deref() {
+        Some("client backend") => {}
+        Some("walsender") => return Err(Spared::Replication),
+        _ => return Err(Spared::Background),
+    }
+    if session.application_name.as_deref().is_some_and(|name| name.starts_with(APPLICATION_NAME)) {
+        return Err(Spared::Own);
+    }
+    let backend_start = session.backend_start.ok_or(Spared::Unidentified)?;
+    Ok(Target { pid: session.pid, backend_start, query_start: session.query_start })
+}
