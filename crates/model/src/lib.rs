@@ -6,8 +6,11 @@
 pub mod ash;
 pub mod error;
 pub mod fingerprint;
+pub mod postmaster;
+pub mod profile;
 pub mod sample;
 pub mod schedule;
 pub mod signal;
+pub mod supervise;
 pub mod units;
 pub mod view;
