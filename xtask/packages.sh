@@ -12,16 +12,15 @@ die() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs a command as root: directly, by sudo, or not at all and then says what it would have run.
+# Runs a command as root, with sudo only where that is needed.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
-  elif have sudo; then
-    sudo "$@"
   else
-    die "this needs root, and there is no sudo. As root run:  $*"
+    sudo "$@"
   fi
 }
+can_be_root() { [ "$(id -u)" -eq 0 ] || have sudo; }
 
 package_installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
 package_known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
@@ -36,16 +35,29 @@ apt_install() {
   done
   [ -n "$apt_missing" ] || return 0
   apt_missing=${apt_missing# }
-  have apt-get || die "$apt_why is missing, and this system has no apt-get. Install what your system calls: $apt_missing"
-  say "installing $apt_missing ($apt_why)"
+  have apt-get || die "missing: $apt_why. There is no apt-get here; install what your system calls $apt_missing"
+  can_be_root || die "missing: $apt_why. There is no sudo here; as root run:  apt-get update && apt-get install $apt_missing"
+  say "installing $apt_missing: $apt_why"
   # A list that is days old names packages that the mirror no longer has. One unreachable source among several is no reason to stop.
   if [ -z "${apt_updated:-}" ]; then
-    as_root apt-get -qq -o DPkg::Lock::Timeout=300 update || say "apt-get update failed for some sources; going on with the lists there are"
+    apt_get update || say "going on with the package lists there are"
     apt_updated=yes
   fi
   # shellcheck disable=SC2086 # a list of package names
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
-    -o Dpkg::Use-Pty=0 install $apt_missing >/dev/null || die "apt-get could not install: $apt_missing"
+  apt_get install $apt_missing || die "apt-get could not install $apt_missing"
+}
+
+# apt-get without questions, and silent unless it fails.
+apt_get() {
+  apt_log=$(mktemp)
+  if as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l \
+    apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >"$apt_log" 2>&1 </dev/null; then
+    rm -f "$apt_log"
+  else
+    cat "$apt_log" >&2
+    rm -f "$apt_log"
+    return 1
+  fi
 }
 
 # What the services of a package are called, as far as they could be running.
@@ -87,7 +99,7 @@ apt_install_silent() {
 }
 
 need_compiler() {
-  have cc || apt_install "a C compiler and linker, for the libraries written in C" gcc libc6-dev
+  have cc || apt_install "a C compiler and linker, for the libraries that are written in C" gcc libc6-dev
 }
 
 # Where the distribution and PostgreSQL's own packages put the server; PATH comes last.
@@ -111,7 +123,7 @@ need_postgresql() {
 # it is unpacked. pgtend makes its own data directory, so that cluster would only be in the way. The setting holds for this
 # installation alone; existing clusters are not touched.
 install_postgresql() {
-  postgresql_why="the PostgreSQL server, which pgtend looks after"
+  postgresql_why="the PostgreSQL server, which is what pgtend looks after"
   apt_install "$postgresql_why" postgresql-common
   createcluster=/etc/postgresql-common/createcluster.conf
   createcluster_mark="create_main_cluster = false # only while ./dev installs the server"
