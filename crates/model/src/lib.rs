@@ -4,6 +4,7 @@
 //! crates that touch the world (`pgtend-postgres`, `pgtend-store`, `pgtend`) carry them out and choose nothing.
 
 pub mod ash;
+pub mod config;
 pub mod error;
 pub mod fingerprint;
 pub mod postmaster;

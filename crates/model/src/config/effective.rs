@@ -1,0 +1,210 @@
+//! What follows from a configuration file: the only type that the rest of the code sees.
+
+use super::api::Api;
+use super::choice::choice;
+use super::hints;
+use super::metrics::Metrics;
+use super::probes::Probes;
+use super::section::{Section, default_of, section};
+use super::server::Server;
+use super::setting::Setting;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+section! {
+    /// The whole configuration.
+    pub struct Effective, checked by check_effective {
+        /// One PostgreSQL to watch. There can be several; names must differ.
+        server: Vec<Server> = none, now;
+        /// How often each probe runs and what it may cost. Every probe has its section; [probes](probes.md) lists them.
+        probes: Probes = none, now;
+        /// Active Session History: sessions that do something, sampled at short intervals and kept in memory.
+        ash: Ash = none, now;
+        /// Metrics for Prometheus.
+        metrics: Metrics = none, now;
+        /// The HTTP API, on TCP and on a Unix socket.
+        api: Api = none, now;
+        /// pgtend's own log, which goes to standard error.
+        logging: Logging = none, now;
+        /// The agent's process.
+        agent: Agent = none, now;
+    }
+}
+
+section! {
+    /// Active Session History.
+    pub struct Ash {
+        /// Whether sessions are sampled.
+        enabled: bool = "true", now;
+        /// Seconds from one sample to the next. Fractions are allowed.
+        sample_interval_seconds: Duration as "seconds" = "1" in "0.1 to 60", now;
+        /// Samples kept for each server, the oldest going first. A sample holds every session that did something at that instant.
+        max_samples: usize = "86400" in "60 to 10000000", now;
+        /// Memory for the samples of one server; when it is used up, the oldest go, whatever `max_samples` says.
+        max_memory_bytes: u64 as "bytes" = "'64MB'" in "1MB to 64GB", now;
+        /// Hours for which samples are kept on disk.
+        retention_hours: u32 as "hours" = "24" in "1 to 87600", not_yet;
+        /// Whether the text of statements is kept; without it, sessions carry the statement's identifier only.
+        capture_sql_text: bool = "true", now;
+        /// Whether wait events are kept.
+        capture_wait_events: bool = "true", now;
+        /// Whether the sessions that a session waits for are looked up. That is asked for sessions that wait for a lock only.
+        capture_blocking_sessions: bool = "true", now;
+        /// Whether CPU and memory of each session are read from /proc, where the agent runs beside the server.
+        capture_resource_usage: bool = "true", now;
+    }
+}
+
+choice! {
+    /// How much is logged.
+    pub enum Level {
+        /// What failed.
+        Error = "error",
+        /// What will fail if nobody looks.
+        Warn = "warn",
+        /// What happened.
+        Info = "info",
+        /// Why it happened.
+        Debug = "debug",
+        /// Every step.
+        Trace = "trace",
+    }
+}
+
+choice! {
+    /// What a line of the log looks like.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+section! {
+    /// pgtend's own log.
+    pub struct Logging, checked by check_components {
+        /// How much is logged.
+        level: Level = "'info'", now;
+        /// What a line looks like.
+        format: LogFormat = "'text'", restart;
+        /// Levels of single components, which override `level`: `agent`, `api`, `ash`, `connect`, `host`, `metrics`, `probe`,
+        /// `process`, `store`.
+        components: BTreeMap<String, Level> = none, now;
+    }
+}
+
+/// The components that have a level of their own, and the code that belongs to them.
+const COMPONENTS: &[(&str, &str)] = &[
+    ("agent", "pgtend::agent"),
+    ("api", "pgtend::api"),
+    ("ash", "pgtend::agent::ash"),
+    ("connect", "pgtend_postgres::connect"),
+    ("host", "pgtend_postgres::host"),
+    ("metrics", "pgtend::metrics"),
+    ("probe", "pgtend_postgres::probe"),
+    ("process", "pgtend_postgres::process"),
+    ("store", "pgtend_store"),
+];
+
+impl Logging {
+    /// The filter for `tracing`: other people's code is heard from `warn` on, pgtend's own at the configured levels.
+    pub fn directives(&self) -> String {
+        let others = self.level.min(Level::Warn);
+        let level = self.level;
+        let mut text = format!("{others},pgtend={level},pgtend_model={level},pgtend_postgres={level},pgtend_store={level}");
+        for (component, level) in &self.components {
+            if let Some((_, target)) = COMPONENTS.iter().find(|(name, _)| name == component) {
+                let _ = write!(text, ",{target}={level}");
+            }
+        }
+        text
+    }
+}
+
+fn check_components(logging: &Logging, section: &Section<'_>) {
+    let known: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
+    for component in logging.components.keys().filter(|name| !known.contains(&name.as_str())) {
+        let (what, hint) = hints::unknown_word(component, "a component of [logging.components]", &known);
+        match section.node("components").and_then(|components| components.get_ref().get(component.as_str())) {
+            Some(node) => section.reject_node(node, what, hint),
+            None => section.reject("components", what, hint),
+        }
+    }
+}
+
+section! {
+    /// The agent's process.
+    pub struct Agent {
+        /// Where the agent keeps what it must remember: tokens, and later history. Made by systemd's `StateDirectory`.
+        state_directory: PathBuf = "'/var/lib/pgtend'", restart;
+        /// Where the agent keeps its Unix socket. Made by systemd's `RuntimeDirectory`.
+        runtime_directory: PathBuf = "'/run/pgtend'", restart;
+        /// Threads that do the agent's work. Two watch dozens of servers.
+        worker_threads: usize = "2" in "1 to 64", restart;
+    }
+}
+
+impl Default for Effective {
+    /// The defaults, with no server.
+    fn default() -> Self {
+        Self {
+            server: Vec::new(),
+            probes: default_of(&Self::KEYS[1]),
+            ash: default_of(&Self::KEYS[2]),
+            metrics: default_of(&Self::KEYS[3]),
+            api: default_of(&Self::KEYS[4]),
+            logging: default_of(&Self::KEYS[5]),
+            agent: default_of(&Self::KEYS[6]),
+        }
+    }
+}
+
+impl Effective {
+    /// Where the Unix socket of the API is.
+    pub fn socket(&self) -> PathBuf {
+        self.api.socket.clone().unwrap_or_else(|| self.agent.runtime_directory.join("pgtend.sock"))
+    }
+
+    /// The configuration as TOML, with every default spelled out.
+    pub fn to_toml(&self, secrets: super::Secrets) -> toml::Value {
+        self.show("", secrets).unwrap_or_else(|| toml::Table::new().into())
+    }
+}
+
+fn check_effective(config: &Effective, section: &Section<'_>) {
+    if config.server.is_empty() {
+        section.reject("server", "no server is configured", "add [[server]] with name = \"main\" and dsn = \"host=/var/run/postgresql\"");
+    }
+    same_names("server", config.server.iter().map(|server| server.name.as_str()), section.node("server"), section);
+    for (index, custom) in config.metrics.custom.iter().enumerate() {
+        let super::Selection::Only(names) = &custom.servers else { continue };
+        for name in names.iter().filter(|name| !config.server.iter().any(|server| server.name == **name)) {
+            let known: Vec<&str> = config.server.iter().map(|server| server.name.as_str()).collect();
+            let (what, hint) = hints::unknown_word(name, "metrics.custom.servers", &known);
+            match section.node("metrics").and_then(|m| m.get_ref().get("custom")?.get_ref().get(index)?.get_ref().get("servers")) {
+                Some(node) => section.reject_node(node, what, hint),
+                None => section.reject("metrics", what, hint),
+            }
+        }
+    }
+}
+
+/// Notes every element of a list whose name an earlier one has.
+pub(super) fn same_names<'n>(
+    what: &str,
+    names: impl Iterator<Item = &'n str>,
+    list: Option<&super::setting::Node<'_>>,
+    section: &Section<'_>,
+) {
+    let mut seen: Vec<&str> = Vec::new();
+    for (index, name) in names.enumerate() {
+        let node = list.and_then(|list| list.get_ref().get(index)?.get_ref().get("name"));
+        if let (true, Some(node)) = (seen.contains(&name), node) {
+            section.reject_node(node, format!("two {what}s are called \"{name}\""), "give each its own name");
+        }
+        seen.push(name);
+    }
+}

@@ -1,0 +1,33 @@
+//! The configuration: from the text of `pgtend.toml` to the one type that the rest of the code sees.
+//!
+//! [`raw`] is the text with its lines, [`effective`] what follows from it. A key is declared once, with [`section::section`]: that
+//! one declaration gives the field, how it is read, its default and its range, whether a reload applies it, and its entry in the
+//! reference. Everything here is pure; reading the file and its permissions is the business of the binary.
+
+mod choice;
+mod hints;
+mod key;
+mod later;
+mod map;
+mod raw;
+mod section;
+mod setting;
+mod values;
+
+pub mod api;
+pub mod effective;
+pub mod metrics;
+pub mod probes;
+pub mod secret;
+pub mod server;
+
+pub use effective::{Effective, Level};
+pub use key::{Applies, Default, Key, Shape};
+pub use raw::{Notice, Parsed, Problems, parse};
+pub use secret::{Dsn, Secrets};
+pub use server::Server;
+pub use setting::Setting;
+pub use values::{Listen, Selection};
+
+#[cfg(test)]
+mod tests;
