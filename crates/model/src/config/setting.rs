@@ -164,9 +164,7 @@ macro_rules! integers {
                 Some(if unit == "bytes" { show_bytes(number).into() } else { number.into() })
             }
 
-            #[expect(clippy::cast_precision_loss, clippy::allow_attributes, reason = "limits are far below 2^53")]
             fn amount(&self) -> Option<f64> {
-                #[allow(clippy::cast_lossless, reason = "one body for all widths")]
                 Some(*self as f64)
             }
         }

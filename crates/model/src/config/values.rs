@@ -2,8 +2,9 @@
 
 use super::secret::Secrets;
 use super::setting::{At, Node, Setting};
+use core::net::SocketAddr;
 use std::fmt;
-use std::net::SocketAddr;
+
 use toml::de::DeValue;
 
 /// Where to listen.
