@@ -1,4 +1,5 @@
-//! Which crate may depend on which: model ← postgres, model ← store, all ← pgtend. And what model may not have at all.
+//! Which crate may depend on which: model ← postgres, model ← store, all ← pgtend. What model may not have at all, and what
+//! nobody may have.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +72,42 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
             findings.push(Finding::new(path, line_of(&text, &name), RULE, message));
         }
     }
+    findings.extend(banned(root)?);
     Ok(findings)
+}
+
+/// The part of deny.toml that needs no cargo-deny, which not every machine has.
+#[derive(Deserialize)]
+struct DenyToml {
+    bans: Bans,
+}
+
+#[derive(Deserialize)]
+struct Bans {
+    deny: Vec<Ban>,
+}
+
+#[derive(Deserialize)]
+struct Ban {
+    #[serde(rename = "crate")]
+    name: String,
+    reason: String,
+}
+
+/// Crates that deny.toml bans and that are built all the same. The lock file would say too much: it lists what no target needs.
+fn banned(root: &Path) -> Result<Vec<Finding>> {
+    let deny: DenyToml = toml::from_str(&fs::read_to_string(root.join("deny.toml"))?).context("deny.toml is not understood")?;
+    let built = cargo(root, &["tree", "--workspace", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])?;
+    Ok(banned_among(&built, &deny.bans.deny))
+}
+
+fn banned_among(built: &str, bans: &[Ban]) -> Vec<Finding> {
+    let is_built = |ban: &&Ban| built.lines().any(|line| line.split(' ').next() == Some(ban.name.as_str()));
+    let finding = |ban: &Ban| {
+        let message = format!("{0} is banned ({1}); `cargo tree -i {0}` says who brings it", ban.name, ban.reason);
+        Finding::new(Path::new("Cargo.lock"), 1, "banned", message)
+    };
+    bans.iter().filter(is_built).map(finding).collect()
 }
 
 /// The names that should not be in this package's manifest, with the reason.
@@ -148,6 +184,14 @@ mod tests {
         let manifest = "[dependencies]\ntokio-util.workspace = true\ntokio.workspace = true\n";
         assert_eq!(line_of(manifest, "tokio"), 3);
         assert_eq!(line_of(manifest, "absent"), 1);
+    }
+
+    #[test]
+    fn a_banned_crate_is_found_by_its_whole_name() {
+        let bans = [Ban { name: "ring".into(), reason: "aws-lc-rs is enough".into() }];
+        assert_eq!(banned_among("pgtend v0.1.0 (/src)\nstring-ring v1.0.0\n", &bans), []);
+        let found = banned_among("rustls v0.23.1\nring v0.17.14\n", &bans);
+        assert_eq!(found[0].message, "ring is banned (aws-lc-rs is enough); `cargo tree -i ring` says who brings it");
     }
 
     #[test]
