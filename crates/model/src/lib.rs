@@ -5,6 +5,8 @@
 
 pub mod ash;
 pub mod config;
+pub mod delta;
+pub mod document;
 pub mod error;
 pub mod fingerprint;
 pub mod postmaster;

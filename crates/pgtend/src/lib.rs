@@ -1,1 +1,6 @@
-//! placeholder
+//! The binary's parts: the agent, its API, the command line. Only wiring; what is known and decided is in `pgtend-model`.
+
+pub mod agent;
+pub mod api;
+pub mod cli;
+pub mod observe;

@@ -108,10 +108,10 @@ macro_rules! probes {
                 Ok(())
             }
 
-            /// Says how long it took.
-            pub fn set_took(&mut self, took: Duration) {
+            /// Adds to how long it took.
+            pub fn add_took(&mut self, took: Duration) {
                 match self {
-                    $(Self::$variant(sample) => sample.took = took,)+
+                    $(Self::$variant(sample) => sample.took += took,)+
                 }
             }
 
@@ -119,6 +119,13 @@ macro_rules! probes {
             pub fn miss(&mut self, unknown: Unknown) {
                 match self {
                     $(Self::$variant(sample) => sample.missing.push(unknown),)+
+                }
+            }
+
+            /// The parts that could not be had.
+            pub fn missing(&self) -> &[Unknown] {
+                match self {
+                    $(Self::$variant(sample) => &sample.missing,)+
                 }
             }
 

@@ -107,6 +107,14 @@ impl Session {
         self.version
     }
 
+    /// Resolves with the reason when the server goes away.
+    pub async fn closed(&self) -> Error {
+        while !self.is_closed() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Error::new(Kind::Unreachable, "the server closed the connection")
+    }
+
     /// Whether the server went away.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()

@@ -1,0 +1,187 @@
+//! How a server is: the fields of guide 1's health check and what one looks at next.
+
+use super::{Document, Known, Unknowns};
+use crate::ash::State;
+use crate::error::Result;
+use crate::sample::{Probe, Reason, Unknown};
+use crate::view::{Link, View};
+use jiff::{Timestamp, Unit};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// How a server is now. Figures that could not be had are null; `unknown` says why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// Its name in the configuration.
+    pub server: String,
+    /// Where it is, without user or password.
+    pub target: String,
+    /// Whether it answers: `up`, `down` or `connecting`.
+    pub state: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Why it does not answer.
+    pub error: Option<String>,
+    /// PostgreSQL's version.
+    pub version: Option<String>,
+    /// `primary` or `standby`.
+    pub role: Option<String>,
+    /// Seconds since the server started.
+    pub uptime: Option<f64>,
+    /// Client connections.
+    pub connections: Connections,
+    /// Transactions since the counters were last reset.
+    pub transactions: Transactions,
+    /// Share of block reads found in shared buffers since the last reading, 0–1.
+    pub cache_hit_ratio: Option<f64>,
+    /// What sessions do now.
+    pub sessions: Sessions,
+    /// Why figures are null.
+    pub unknown: Unknowns,
+}
+
+/// Client connections.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Connections {
+    /// All client backends.
+    pub total: Option<i64>,
+    /// Running a statement.
+    pub active: Option<i64>,
+    /// `max_connections`.
+    pub max: Option<i64>,
+    /// Share of the connections open to ordinary roles that is in use, in per cent.
+    pub used_percent: Option<f64>,
+}
+
+/// Transactions of all databases.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Transactions {
+    /// Committed, since the counters were last reset.
+    pub committed_total: Option<i64>,
+    /// Rolled back, since the counters were last reset.
+    pub rolled_back_total: Option<i64>,
+    /// Committed and rolled back a second, between the last two readings.
+    pub per_second: Option<f64>,
+    /// Deadlocks, since the counters were last reset.
+    pub deadlocks_total: Option<i64>,
+}
+
+/// What sessions do now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Sessions {
+    /// On a processor, as far as PostgreSQL knows.
+    pub on_cpu: Option<usize>,
+    /// Waiting for something other than a lock.
+    pub waiting: Option<usize>,
+    /// Waiting for a lock.
+    pub blocked: Option<usize>,
+    /// Idle in a transaction.
+    pub idle_in_transaction: Option<usize>,
+    /// Age of the oldest transaction, in seconds.
+    pub oldest_transaction_seconds: Option<f64>,
+}
+
+/// Parameters of [`Status`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+pub struct Params {}
+
+impl Document for Status {
+    type Params = Params;
+    const PATH: &'static str = "/api/v1/status";
+    const ABOUT: &'static str = "How a server is: reachability, connections, transactions, sessions";
+    const PROBES: &'static [Probe] = &[Probe::Server, Probe::Database, Probe::Activity];
+    const NEEDS_RATES: bool = true;
+
+    fn build(known: &Known<'_>, _params: &Params) -> Result<Self> {
+        let view = known.view;
+        let mut unknown = Unknowns::default();
+        let server = unknown.take("version", view.readings.server.current()).and_then(|sample| sample.rows.first());
+        let (state, since, error) = link(&view.link);
+        Ok(Self {
+            server: view.name.clone(),
+            target: view.target.clone(),
+            state: state.to_owned(),
+            since,
+            error,
+            version: server.map(|row| row.version.to_string()),
+            role: server.map(|row| if row.in_recovery { "standby" } else { "primary" }.to_owned()),
+            uptime: server.map(|row| seconds(row.now, row.started_at)),
+            connections: connections(view, &mut unknown),
+            transactions: transactions(view, &mut unknown),
+            cache_hit_ratio: unknown.take("cache_hit_ratio", cache_hit_ratio(view)),
+            sessions: sessions(known, &mut unknown),
+            unknown,
+        })
+    }
+}
+
+fn link(link: &Link) -> (&'static str, Option<Timestamp>, Option<String>) {
+    match link {
+        Link::Connecting => ("connecting", None, None),
+        Link::Up { since } => ("up", Some(*since), None),
+        Link::Down { since, why, .. } => ("down", Some(*since), Some(why.to_string())),
+    }
+}
+
+fn connections(view: &View, unknown: &mut Unknowns) -> Connections {
+    let Some(server) = unknown.take("connections", view.readings.server.current()).and_then(|sample| sample.rows.first()) else {
+        return Connections::default();
+    };
+    let active = unknown.take("connections.active", view.readings.activity.current()).map(|sample| {
+        sample
+            .rows
+            .iter()
+            .filter(|row| row.backend_type.as_deref() == Some("client backend") && row.state.as_deref() == Some("active"))
+            .count()
+    });
+    let open = (server.max_connections - server.reserved_connections).max(1);
+    Connections {
+        total: Some(server.client_backends),
+        active: active.and_then(|count| i64::try_from(count).ok()),
+        max: Some(server.max_connections),
+        used_percent: Some(percent(server.client_backends, open)),
+    }
+}
+
+fn transactions(view: &View, unknown: &mut Unknowns) -> Transactions {
+    let Some(sample) = unknown.take("transactions", view.readings.database.current()) else { return Transactions::default() };
+    let sum = |figure: fn(&crate::sample::database::Database) -> i64| Some(sample.rows.iter().map(figure).sum());
+    Transactions {
+        committed_total: sum(|row| row.xact_commit),
+        rolled_back_total: sum(|row| row.xact_rollback),
+        per_second: unknown
+            .take("transactions.per_second", crate::delta::rate(&view.readings.database, |row| row.xact_commit + row.xact_rollback)),
+        deadlocks_total: sum(|row| row.deadlocks),
+    }
+}
+
+fn cache_hit_ratio(view: &View) -> Result<f64, Unknown> {
+    let hits = crate::delta::growth(&view.readings.database, |row| row.blks_hit)?;
+    let reads = crate::delta::growth(&view.readings.database, |row| row.blks_read)?;
+    if hits + reads == 0 {
+        return Err(Unknown::new(Reason::Absent, "no block was read since the last reading"));
+    }
+    Ok(percent(hits, hits + reads) / 100.0)
+}
+
+fn sessions(known: &Known<'_>, unknown: &mut Unknowns) -> Sessions {
+    let Some(sample) = unknown.take("sessions", known.view.readings.activity.current()) else { return Sessions::default() };
+    let clients = || sample.rows.iter().filter(|row| row.backend_type.as_deref() == Some("client backend"));
+    let count = |state: State| Some(clients().filter(|row| crate::ash::state_of(row) == state).count());
+    Sessions {
+        on_cpu: count(State::Active),
+        waiting: count(State::Waiting),
+        blocked: count(State::Blocked),
+        idle_in_transaction: count(State::Idle),
+        oldest_transaction_seconds: clients().filter_map(|row| row.xact_start).min().map(|oldest| seconds(sample.at, oldest)),
+    }
+}
+
+fn seconds(later: Timestamp, earlier: Timestamp) -> f64 {
+    (later - earlier).total(Unit::Second).unwrap_or(0.0).max(0.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a double's precision")]
+fn percent(part: i64, whole: i64) -> f64 {
+    part as f64 * 100.0 / whole as f64
+}

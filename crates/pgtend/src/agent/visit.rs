@@ -1,0 +1,113 @@
+//! Takes the per-database probes to each database: first on the session that is there, then by short visits, one at a time.
+
+use super::server::{Databases, Settings};
+use jiff::Timestamp;
+use pgtend_model::error::Error;
+use pgtend_model::sample::{Probe, Reason, Taken, Unknown};
+use pgtend_model::signal::APPLICATION_NAME;
+use pgtend_postgres::connect::{Session, error::unknown};
+use pgtend_postgres::probe::{Failure, Prober, Texts};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Busiest first, so that a bound on their number or on time cuts the quiet ones.
+const DATABASES: &str = "select d.datname::text from pg_catalog.pg_database as d \
+    left join pg_catalog.pg_stat_database as s on s.datid = d.oid \
+    where d.datallowconn and not d.datistemplate and d.datname <> pg_catalog.current_database() \
+      and pg_catalog.has_database_privilege(d.oid, 'connect') \
+    order by s.xact_commit desc nulls last, d.datname";
+
+type Outcome = Result<Taken, (Probe, Unknown)>;
+
+/// Runs these probes in every database that is to be visited.
+pub(super) async fn all(
+    settings: &Settings,
+    session: &Session,
+    prober: &mut Prober,
+    texts: &mut Texts,
+    probes: &[Probe],
+    ends: Instant,
+) -> Result<Vec<Outcome>, Error> {
+    let mut visit = Visit { texts, outcomes: probes.iter().map(|probe| Ok(probe.empty(Timestamp::now()))).collect() };
+    visit.here(session, prober, settings.target.database()).await?;
+    for (n, database) in elsewhere(settings, session).await.into_iter().enumerate() {
+        if Instant::now() >= ends {
+            visit.miss(&Unknown::new(Reason::Budget, format!("from database {database} on, not visited: the round's time was used up")));
+            break;
+        }
+        if let Databases::All { most, .. } = &settings.databases
+            && n + 1 >= *most
+        {
+            visit.miss(&Unknown::new(Reason::Disabled, format!("from database {database} on, not visited: max_databases is {most}")));
+            break;
+        }
+        visit.there(settings, &database).await;
+    }
+    Ok(visit.outcomes.into_iter().map(nothing_is_unknown).collect())
+}
+
+/// A probe that gave no row and failed somewhere has no answer at all.
+fn nothing_is_unknown(outcome: Outcome) -> Outcome {
+    let taken = outcome?;
+    match taken.missing().first() {
+        Some(first) if taken.is_empty() => Err((taken.probe(), first.clone())),
+        _ => Ok(taken),
+    }
+}
+
+async fn elsewhere(settings: &Settings, session: &Session) -> Vec<String> {
+    match &settings.databases {
+        Databases::Only(names) => names.iter().filter(|name| *name != settings.target.database()).cloned().collect(),
+        Databases::All { except, .. } => match session.client().query(DATABASES, &[]).await {
+            Ok(rows) => rows.iter().map(|row| row.get(0)).filter(|name| !except.contains(name)).collect(),
+            Err(error) => {
+                tracing::warn!(server = settings.name, error = %unknown(&error), "the list of databases could not be had");
+                Vec::new()
+            }
+        },
+    }
+}
+
+struct Visit<'a> {
+    texts: &'a mut Texts,
+    outcomes: Vec<Outcome>,
+}
+
+impl Visit<'_> {
+    async fn here(&mut self, session: &Session, prober: &mut Prober, database: &str) -> Result<(), Error> {
+        for outcome in &mut self.outcomes {
+            let Ok(taken) = outcome else { continue };
+            let asked = Instant::now();
+            let ran = prober.run(session.client(), taken.probe(), self.texts, taken).await;
+            taken.add_took(asked.elapsed());
+            match ran {
+                Ok(()) => {}
+                Err(Failure::Probe(unknown)) => taken.miss(in_database(database, unknown)),
+                Err(Failure::Session(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn there(&mut self, settings: &Settings, database: &str) {
+        let target = settings.target.with_database(database);
+        let session = match Session::open(&target, &settings.limits, APPLICATION_NAME).await {
+            Ok(session) => session,
+            Err(error) => return self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what))),
+        };
+        let mut prober = Prober::new(session.version(), settings.limits.statement_timeout + Duration::from_secs(1));
+        if let Err(error) = self.here(&session, &mut prober, database).await {
+            self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what)));
+        }
+    }
+
+    fn miss(&mut self, unknown: &Unknown) {
+        for taken in self.outcomes.iter_mut().flatten() {
+            taken.miss(unknown.clone());
+        }
+    }
+}
+
+fn in_database(database: &str, unknown: Unknown) -> Unknown {
+    Unknown::new(unknown.reason, format!("database {database}: {}", unknown.detail))
+}
