@@ -8,6 +8,13 @@ mod row;
 
 pub mod activity;
 pub mod database;
+pub mod host_cpu;
+pub mod host_disk;
+pub mod host_filesystem;
+pub mod host_memory;
+pub mod host_network;
+pub mod host_pressure;
+pub mod host_process;
 pub mod server;
 
 pub use registry::{Origin, Probe, Readings, Scope, Spec, Taken};

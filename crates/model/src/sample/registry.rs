@@ -1,6 +1,9 @@
 //! The list of probes. A probe is one line here, one row type beside this file, and its query files (or its reader of /proc).
 
-use super::{DecodeError, Row, RowSource, Sample, Slot, Unknown, activity, database, server};
+use super::{
+    DecodeError, Row, RowSource, Sample, Slot, Unknown, activity, database, host_cpu, host_disk, host_filesystem, host_memory, host_network,
+    host_pressure, host_process, server,
+};
 use std::time::Duration;
 
 /// Where a probe's rows come from.
@@ -184,4 +187,18 @@ probes! {
     activity: Activity = activity::Activity, Query, Server, every 1.0 s;
     /// Per database: transactions, blocks, tuples, temporary files, deadlocks.
     database: Database = database::Database, Query, Server, every 5.0 s;
+    /// Processors of the host: time by mode, load, limits.
+    host_cpu: HostCpu = host_cpu::HostCpu, Host, Server, every 1.0 s;
+    /// Waits of the host's processes for processors, memory and disks.
+    host_pressure: HostPressure = host_pressure::HostPressure, Host, Server, every 5.0 s;
+    /// Memory of the host: use, swap, huge pages, limits.
+    host_memory: HostMemory = host_memory::HostMemory, Host, Server, every 5.0 s;
+    /// Block devices that carry the server's files.
+    host_disk: HostDisk = host_disk::HostDisk, Host, Server, every 5.0 s;
+    /// Room on the file systems of the server's directories.
+    host_filesystem: HostFilesystem = host_filesystem::HostFilesystem, Host, Server, every 10.0 s;
+    /// Network interfaces of the host.
+    host_network: HostNetwork = host_network::HostNetwork, Host, Server, every 5.0 s;
+    /// Processor time, memory and disk traffic of every server process.
+    host_process: HostProcess = host_process::HostProcess, Host, Server, every 1.0 s;
 }
