@@ -48,7 +48,7 @@ rows! {
 }
 
 impl HostCpu {
-    /// Processor time since boot that did work, in seconds.
+    /// Processor time since boot that was neither idle nor spent in waiting for a disk, in seconds.
     pub fn busy_seconds(&self) -> f64 {
         self.user_seconds + self.nice_seconds + self.system_seconds + self.irq_seconds + self.softirq_seconds + self.steal_seconds
     }
@@ -58,7 +58,7 @@ impl HostCpu {
         self.busy_seconds() + self.idle_seconds + self.iowait_seconds
     }
 
-    /// Share of the processor time between two readings that did work, 0–100; none when no time passed or the host was booted between.
+    /// Share of the processor time between two readings that was not idle, 0–100; none when no time passed or the host was booted between.
     pub fn busy_percent(older: &Self, newer: &Self) -> Option<f64> {
         let total = newer.total_seconds() - older.total_seconds();
         let busy = newer.busy_seconds() - older.busy_seconds();

@@ -1,8 +1,8 @@
 //! The list of probes. A probe is one line here, one row type beside this file, and its query files (or its reader of /proc).
 
 use super::{
-    DecodeError, Row, RowSource, Sample, Slot, Unknown, activity, database, host_cpu, host_disk, host_filesystem, host_memory, host_network,
-    host_pressure, host_process, server,
+    DecodeError, Row, RowSource, Sample, Slot, Unknown, activity, database, host_cpu, host_disk, host_filesystem, host_memory,
+    host_network, host_pressure, host_process, server,
 };
 use std::time::Duration;
 
