@@ -1,4 +1,4 @@
-//! `host_pressure`: /proc/pressure/{cpu,memory,io}.
+//! `host_pressure`: stalls for processors, memory and disks, from /proc/pressure.
 
 use super::{Rows, int, source};
 use pgtend_model::sample::{Reason, Unknown, host_pressure::HostPressure};

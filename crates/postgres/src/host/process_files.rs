@@ -1,6 +1,5 @@
-//! The files of one process in /proc, parsed by hand: one reading takes thousands of them, and a field or two of each is wanted.
-//!
-//! Measured for 1,000 backends: the procfs library's `Stat` (52 fields) adds 6 ms of parsing to the kernel's 4 ms; this adds 0.2 ms.
+//! The files of one process in /proc, parsed by hand: the procfs library opens them anew for every reading, and parses all 52 fields of
+//! `stat` (1.6 µs, against 0.1 µs for the four that are wanted).
 
 /// What of /proc/PID/stat is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
