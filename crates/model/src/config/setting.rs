@@ -243,6 +243,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     let units: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
     match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", ms / unit),
+        None if ms == 0 => "0s".to_owned(),
         None => format!("{ms}ms"),
     }
 }
@@ -324,7 +325,7 @@ impl<T: Setting> Setting for Vec<T> {
                 read.into_iter().collect()
             }
             DeValue::Table(_) if Self::SHAPE == Shape::Array => {
-                at.wrong(format!("[{0}] must be [[{0}]]: there can be several", at.path), format!("write [[{}]]", at.path));
+                at.wrong(format!("[{}] is a list, because there can be several", at.path), format!("write [[{}]]", at.path));
                 None
             }
             _ => {
