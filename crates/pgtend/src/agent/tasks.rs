@@ -35,6 +35,11 @@ impl Tasks {
         self.cancelled.cancelled().await;
     }
 
+    /// A token that ends with the agent, or before, without ending the agent.
+    pub fn token(&self) -> CancellationToken {
+        self.cancelled.child_token()
+    }
+
     /// Asks all tasks to end.
     pub fn cancel(&self) {
         self.cancelled.cancel();

@@ -1,21 +1,22 @@
 //! Watches one server: one connection, rounds of probes under a time budget, and patience when it is gone.
 
 use super::order::{carry_out, not_connected};
-use super::server::{Inbox, Server, Settings};
-use super::tasks::Tasks;
+use super::server::{Envelope, Server};
+use super::settings::Settings;
 use super::visit;
 use jiff::Timestamp;
 use pgtend_model::error::Error;
 use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Origin, Probe, Reason, Scope, Unknown};
 use pgtend_model::schedule::{Schedule, backoff};
-use pgtend_model::signal::APPLICATION_NAME;
 use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How often extensions are looked for anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
@@ -23,8 +24,8 @@ const REFRESH_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Watch {
     settings: Settings,
     server: Server,
-    inbox: Inbox,
-    tasks: Tasks,
+    orders: mpsc::Receiver<Envelope>,
+    ends: CancellationToken,
     view: View,
     texts: Texts,
     schedule: Schedule,
@@ -39,23 +40,26 @@ enum End {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings, server: Server, inbox: Inbox, tasks: Tasks) -> Self {
-        let view = View::clone(&server.view());
-        let schedule = Schedule::new(settings.cadence.clone());
-        Self { settings, server, inbox, tasks, view, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
+    pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
+        let mut view = View::clone(&server.view());
+        for spec in SPECS.iter().filter(|spec| settings.is_off(spec.probe)) {
+            view.readings.fail(spec.probe, Unknown::new(Reason::Disabled, "switched off in the configuration"));
+        }
+        let schedule = Schedule::new(settings.cadence());
+        Self { settings, server, orders, ends, view, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
     }
 
     pub(super) async fn run(mut self) {
-        let tasks = self.tasks.clone();
+        let ends = self.ends.clone();
         loop {
             let end = tokio::select! {
-                () = tasks.cancelled() => End::Cancelled,
+                () = ends.cancelled() => End::Cancelled,
                 end = self.stretch() => end,
             };
             let End::Lost(error) = end else { return };
             let wait = self.lost(error);
             tokio::select! {
-                () = tasks.cancelled() => return,
+                () = ends.cancelled() => return,
                 () = self.decline_orders(wait) => {}
             }
         }
@@ -63,7 +67,7 @@ impl Watch {
 
     /// From one connection's opening to its end.
     async fn stretch(&mut self) -> End {
-        match Session::open(&self.settings.target, &self.settings.limits, APPLICATION_NAME).await {
+        match Session::open(&self.settings.target, &self.settings.limits(), &self.settings.server.application_name).await {
             Ok(session) => {
                 self.connected();
                 End::Lost(self.rounds(&session).await)
@@ -73,7 +77,7 @@ impl Watch {
     }
 
     async fn rounds(&mut self, session: &Session) -> Error {
-        let mut prober = Prober::new(session.version(), self.settings.limits.statement_timeout + Duration::from_secs(1));
+        let mut prober = Prober::new(session.version(), self.settings.patience());
         let mut refreshed = Instant::now();
         loop {
             if refreshed.elapsed() >= REFRESH_EVERY {
@@ -99,7 +103,7 @@ impl Watch {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 error = session.closed() => return Err(error),
-                Some((order, answer)) = self.inbox.orders.recv() => {
+                Some((order, answer)) = self.orders.recv() => {
                     let outcome = carry_out(session, &order).await;
                     let _nobody_waits_any_more = answer.send(outcome);
                 }
@@ -108,12 +112,12 @@ impl Watch {
     }
 
     async fn round(&mut self, session: &Session, prober: &mut Prober, due: &[Probe]) -> Result<(), Error> {
-        let ends = Instant::now() + self.settings.round_budget;
+        let ends = Instant::now() + self.settings.server.round_budget;
         let per_database: Vec<Probe> = due.iter().copied().filter(|probe| probe.spec().scope == Scope::Database).collect();
         for probe in due.iter().copied().filter(|probe| probe.spec().scope == Scope::Server) {
             self.schedule.ran(probe, self.began.elapsed());
             if Instant::now() >= ends {
-                self.view.readings.fail(probe, over_budget(self.settings.round_budget));
+                self.view.readings.fail(probe, over_budget(self.settings.server.round_budget));
             } else {
                 self.probe(session, prober, probe).await?;
             }
@@ -183,7 +187,7 @@ impl Watch {
                 now
             }
         };
-        for spec in SPECS.iter().filter(|spec| spec.origin == Origin::Query) {
+        for spec in SPECS.iter().filter(|spec| spec.origin == Origin::Query && !self.settings.is_off(spec.probe)) {
             self.view.readings.fail(spec.probe, Unknown::new(Reason::Unreachable, error.what.clone()));
         }
         self.view.link = Link::Down { since, why: error, retry_at: now + wait };
@@ -196,7 +200,7 @@ impl Watch {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
-                Some((_, answer)) = self.inbox.orders.recv() => {
+                Some((_, answer)) = self.orders.recv() => {
                     let _nobody_waits_any_more = answer.send(Err(not_connected(&self.view.name)));
                 }
             }

@@ -1,47 +1,45 @@
 //! `pgtend agent`: the daemon beside existing servers.
 
 use super::Global;
-use crate::agent::tasks::Tasks;
-use crate::agent::{self, Databases, Settings};
-use crate::api;
+use crate::daemon::{Daemon, Told};
 use clap::Args;
+use pgtend_model::config::{self, Effective};
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::schedule::default_cadence;
-use pgtend_postgres::connect::{Environment, Limits, Target};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 /// Watches servers until it is told to end
+///
+/// SIGHUP makes it read its configuration again; SIGTERM and SIGINT end it. PostgreSQL is never touched by either.
 #[derive(Debug, Args)]
 pub(super) struct Agent {
-    /// Where the API answers; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    api: std::net::SocketAddr,
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PGTEND_CONFIG", default_value = "/etc/pgtend/pgtend.toml")]
+    config: PathBuf,
 }
 
 impl Agent {
-    pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        let target = Target::resolve(global.connection.as_deref(), &Environment::from_process())?;
-        let settings = Settings {
-            name: "main".to_owned(),
-            target,
-            data_directory: None,
-            limits: Limits::default(),
-            round_budget: Duration::from_secs(3),
-            cadence: default_cadence(),
-            databases: Databases::All { except: Vec::new(), most: 50 },
-            ash_samples: 86_400,
-            ash_bytes: 32 << 20,
-        };
-        let agent = agent::Agent::start(vec![settings], Tasks::default());
-        let socket = global.socket.clone().unwrap_or_else(|| "/tmp/pgtend.sock".into());
-        let listening = api::serve(&agent, api::router(agent.clone()), self.api, &socket).await?;
-        tracing::info!(api = %listening.api, socket = %socket.display(), "ready");
-        tokio::signal::ctrl_c().await.map_err(|error| Error::new(Kind::System, error.to_string()))?;
-        agent.tasks().cancel();
-        let stragglers = agent.tasks().finished(Duration::from_secs(5)).await;
-        if !stragglers.is_empty() {
-            tracing::warn!(tasks = stragglers.join(", "), "tasks did not end in time");
+    pub(super) async fn run(&self, _global: &Global) -> Result<u8> {
+        let mut daemon = Daemon::start(load(&self.config)?).await?;
+        daemon.ready();
+        tracing::info!(api = ?daemon.listening.api, metrics = ?daemon.listening.metrics, "ready");
+        while daemon.told().await == Told::Reload {
+            daemon.reload(load(&self.config));
         }
+        daemon.stop().await;
         Ok(0)
     }
+}
+
+fn load(file: &Path) -> Result<Effective> {
+    let place = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Error::new(Kind::Config, format!("the configuration cannot be read: {error}"))
+            .at(&place)
+            .hint("name another file with --config, or run pgtend up, which needs none")
+    })?;
+    let parsed = config::parse(&text, &place)?;
+    for notice in &parsed.notices {
+        tracing::warn!(place = notice.place, "{}", notice.text);
+    }
+    Ok(parsed.effective)
 }

@@ -1,0 +1,99 @@
+//! How one server is watched: what the configuration says, resolved for that server.
+
+use pgtend_model::config::effective::Ash;
+use pgtend_model::config::metrics::Custom;
+use pgtend_model::config::probes::Probes;
+use pgtend_model::config::{self, Effective};
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::sample::Probe;
+use pgtend_model::sample::registry::SPECS;
+use pgtend_model::schedule::Cadence;
+use pgtend_postgres::connect::{Environment, Limits, Target};
+use std::time::Duration;
+
+/// How one server is watched.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its section of the configuration.
+    pub server: config::Server,
+    /// How to connect.
+    pub target: Target,
+    /// How sessions are sampled.
+    pub ash: Ash,
+    /// How often probes run and what they may cost.
+    pub probes: Probes,
+    /// The user's own metrics on this server.
+    pub custom: Vec<Custom>,
+}
+
+impl Settings {
+    /// What the configuration says about one of its servers.
+    ///
+    /// # Errors
+    /// When the connection string, or a file that it names, cannot be read.
+    pub fn new(config: &Effective, server: &config::Server, environment: &Environment) -> Result<Self> {
+        let mut target =
+            Target::resolve(Some(server.dsn.expose()), environment).map_err(|error| error.at(format!("server {}", server.name)))?;
+        if let Some(file) = &server.password_file {
+            target = target.with_password(&password(file).map_err(|error| error.at(file.display().to_string()))?);
+        }
+        let custom = config.metrics.custom.iter().filter(|custom| custom.servers.includes(&server.name)).cloned().collect();
+        Ok(Self { server: server.clone(), target, ash: config.ash.clone(), probes: config.probes.clone(), custom })
+    }
+
+    /// Of every server in the configuration.
+    ///
+    /// # Errors
+    /// As [`Settings::new`].
+    pub fn all(config: &Effective, environment: &Environment) -> Result<Vec<Self>> {
+        config.server.iter().map(|server| Self::new(config, server, environment)).collect()
+    }
+
+    /// Whether the other says the same: then the watch goes on as it is.
+    pub fn same(&self, other: &Self) -> bool {
+        self.server == other.server && self.ash == other.ash && self.probes == other.probes && self.custom == other.custom
+    }
+
+    /// Bounds of its sessions.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connect_timeout: self.server.connect_timeout,
+            statement_timeout: self.server.statement_timeout,
+            lock_timeout: self.server.lock_timeout,
+            ..Limits::default()
+        }
+    }
+
+    /// How long a silent server is waited for: longer than it is allowed to take, so that its own time-out comes first.
+    pub fn patience(&self) -> Duration {
+        self.server.statement_timeout + Duration::from_secs(1)
+    }
+
+    /// How often each probe runs; those that are switched off, or run on demand only, are left out.
+    pub fn cadence(&self) -> Cadence {
+        let every = |probe: Probe| match probe {
+            Probe::Activity => self.ash.sample_interval_seconds,
+            probe => self.probes.every(probe),
+        };
+        SPECS
+            .iter()
+            .map(|spec| spec.probe)
+            .filter(|probe| !self.is_off(*probe))
+            .map(|probe| (probe, every(probe)))
+            .filter(|(_, every)| !every.is_zero())
+            .collect()
+    }
+
+    /// Whether the configuration switches a probe off.
+    pub fn is_off(&self, probe: Probe) -> bool {
+        !self.probes.get(probe).enabled || (probe == Probe::Activity && !self.ash.enabled)
+    }
+}
+
+fn password(file: &std::path::Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Error::new(Kind::Config, format!("the password file cannot be read: {error}"))
+            .hint("it must be readable by the user that runs the agent")
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
