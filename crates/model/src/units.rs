@@ -85,6 +85,17 @@ pub fn show_seconds(seconds: f64) -> String {
     }
 }
 
+/// A duration in the largest unit that divides it, to the millisecond, such that [`duration`] reads it back: `90s`, `5min`.
+pub fn exact_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", ms / unit),
+        None if ms == 0 => "0s".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +109,16 @@ mod tests {
         for wrong in ["", "h", "-1s", "1 fortnight", "1e400s", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong} was taken for a duration");
         }
+    }
+
+    #[test]
+    fn an_exact_duration_reads_back() {
+        for ms in [0, 1, 500, 1000, 1500, 90_000, 300_000, 3_600_000, 86_400_000] {
+            let shown = exact_duration(Duration::from_millis(ms));
+            assert_eq!(duration(&shown).ok(), Some(Duration::from_millis(ms)), "{shown}");
+        }
+        assert_eq!(exact_duration(Duration::from_secs(90)), "90s");
+        assert_eq!(exact_duration(Duration::from_secs(300)), "5min");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The command line: a file a command.
 
 mod agent;
+mod config;
+mod generate_docs;
 pub mod output;
 pub mod source;
 mod status;
@@ -41,6 +43,9 @@ pub struct Global {
 enum Command {
     Agent(agent::Agent),
     Status(status::Status),
+    Config(config::Config),
+    #[command(hide = true)]
+    GenerateDocs(generate_docs::GenerateDocs),
 }
 
 impl Cli {
@@ -52,6 +57,8 @@ impl Cli {
         match self.command {
             Command::Agent(command) => command.run(&self.global).await,
             Command::Status(command) => command.run(&self.global).await,
+            Command::Config(command) => command.run(&self.global),
+            Command::GenerateDocs(command) => command.run(),
         }
     }
 }

@@ -74,6 +74,11 @@ pub fn error(error: &Error) {
     eprintln!("pgtend: {error}");
 }
 
+/// Prints something worth knowing that is no error.
+pub fn notice(notice: &impl std::fmt::Display) {
+    eprintln!("pgtend: note: {notice}");
+}
+
 fn grid(table: &Table) -> String {
     let mut grid = Grid::new();
     grid.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
