@@ -3,4 +3,5 @@
 pub mod connect;
 pub mod host;
 pub mod probe;
+pub mod process;
 pub mod signal;
