@@ -96,9 +96,33 @@ pub fn exact_duration(duration: Duration) -> String {
     }
 }
 
+/// Text of any origin on one line: white space runs together, and characters that would steer a terminal (or turn the reading direction)
+/// are shown as `·`.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().map(|c| if steers(c) { '·' } else { c }));
+    }
+    line
+}
+
+/// Whether a terminal would do something else with the character than show it.
+pub fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_of_any_origin_on_one_line() {
+        assert_eq!(one_line("  select\n\t1 "), "select 1");
+        assert_eq!(one_line("a\x1b[2Jb\u{9b}31m \u{202e}c"), "a·[2Jb·31m ·c");
+    }
 
     #[test]
     fn durations_as_people_write_them() {

@@ -3,6 +3,9 @@
 pub mod agent;
 pub mod api;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod observe;
+pub mod runtime_dir;
+pub mod source;

@@ -124,7 +124,7 @@ impl Tabular for Report {
         let mut table = Table::new("", &["severity", "what", "place", "hint"]);
         let problems = self.problems.iter().map(|p| vec!["problem".to_owned(), p.what.clone(), p.place.clone(), p.hint.clone()]);
         let notices = self.notices.iter().map(|n| vec!["notice".to_owned(), n.text.clone(), n.place.clone(), String::new()]);
-        table.rows = problems.chain(notices).collect();
+        problems.chain(notices).for_each(|row| table.push(row));
         vec![table]
     }
 }
