@@ -64,3 +64,52 @@ fn unreadable(error: &std::io::Error) -> Error {
         _ => Error::new(Kind::System, format!("the configuration file cannot be read: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgtend_model::config::Effective;
+
+    const EXAMPLE: &str = include_str!("../../../packaging/pgtend.toml");
+
+    /// The example with the lines that begin with this prefix taken out of their comments.
+    fn uncommented(prefix: &str) -> Effective {
+        let line = |line: &str| match line.strip_prefix(prefix) {
+            Some(rest) if !rest.starts_with("pgtend ") && !rest.starts_with("systemctl ") && !is_sql(rest) => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        let text: Vec<String> = EXAMPLE.lines().map(line).collect();
+        parse(&text.join("\n"), "packaging/pgtend.toml").unwrap().effective
+    }
+
+    fn is_sql(line: &str) -> bool {
+        line.starts_with("CREATE ") || line.starts_with("GRANT ")
+    }
+
+    #[test]
+    fn the_example_is_a_good_configuration() {
+        let parsed = parse(EXAMPLE, "packaging/pgtend.toml").unwrap();
+        assert_eq!(parsed.notices, []);
+        let mut defaults = Effective::default();
+        defaults.server.clone_from(&parsed.effective.server);
+        assert_eq!(parsed.effective, defaults);
+    }
+
+    #[test]
+    fn what_the_example_calls_a_default_is_one() {
+        let defaults = EXAMPLE.lines().filter(|line| line.starts_with('#') && line.contains(" = ") && !line.starts_with("# ")).count();
+        assert!(defaults > 25, "only {defaults} defaults are shown: is the convention of the comments still the same?");
+        let text: Vec<&str> =
+            EXAMPLE.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', '#'])).unwrap_or(line)).collect();
+        let uncommented = parse(&text.join("\n"), "packaging/pgtend.toml").unwrap().effective;
+        assert_eq!(uncommented, parse(EXAMPLE, "packaging/pgtend.toml").unwrap().effective);
+    }
+
+    #[test]
+    fn what_the_example_proposes_can_be_used() {
+        let config = uncommented("#   ");
+        assert_eq!(config.metrics.custom[0].columns.len(), 3);
+        assert_eq!(config.api.socket_roles.len(), 2);
+        assert!(config.server[0].password_file.is_some());
+    }
+}
