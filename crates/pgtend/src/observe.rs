@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use pgtend_model::ash::Ring;
 use pgtend_model::document::{Document, Known};
 use pgtend_model::error::Result;
-use pgtend_model::sample::{Origin, Probe, Readings, Reason, Unknown};
+use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
 use pgtend_model::signal::{self, APPLICATION_NAME, Fate, Signal};
 use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::{Limits, Session, Target};
@@ -36,13 +36,8 @@ impl Look {
     /// When the server cannot be reached or refuses.
     pub async fn open(target: &Target) -> Result<Self> {
         let session = Session::open(target, &Limits::default(), APPLICATION_NAME).await?;
-        let view = View {
-            name: target.address(),
-            target: target.address(),
-            link: Link::Up { since: Timestamp::now() },
-            data_directory: None,
-            readings: Readings::default(),
-        };
+        let mut view = View::unseen(target.address(), target.address());
+        view.link = Link::Up { since: Timestamp::now() };
         let prober = Prober::new(session.version(), Limits::default().statement_timeout + Duration::from_secs(1));
         Ok(Self { session, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), prober, texts: Texts::default() })
     }

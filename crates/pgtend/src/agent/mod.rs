@@ -1,5 +1,6 @@
 //! The agent: watches servers, remembers what it saw, and answers for them.
 
+mod host;
 mod order;
 mod server;
 mod settings;
@@ -77,6 +78,9 @@ impl Agent {
         let ends = self.0.tasks.token();
         let watch = watch::Watch::new(settings.clone(), server.clone(), orders, ends.clone());
         self.0.tasks.spawn(format!("watch {}", server.name()), watch.run());
+        if let Some(host) = host::HostWatch::new(&settings, server.clone(), ends.clone()) {
+            self.0.tasks.spawn_blocking(format!("host {}", server.name()), move || host.run());
+        }
         Watched { settings, server, ends }
     }
 

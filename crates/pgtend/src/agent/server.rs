@@ -5,8 +5,9 @@ use super::settings::Settings;
 use arc_swap::ArcSwap;
 use pgtend_model::ash::Ring;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::view::{Link, View};
-use std::sync::{Arc, RwLock};
+use pgtend_model::sample::registry::SPECS;
+use pgtend_model::view::View;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// An order with the place where its outcome is waited for.
@@ -17,6 +18,7 @@ pub(super) type Envelope = (Order, oneshot::Sender<Result<Outcome>>);
 pub struct Server {
     name: Arc<str>,
     view: Arc<ArcSwap<View>>,
+    working: Arc<Mutex<View>>,
     ash: Arc<RwLock<Ring>>,
     orders: mpsc::Sender<Envelope>,
 }
@@ -24,18 +26,19 @@ pub struct Server {
 impl Server {
     /// A server of which nothing is known yet, and the orders that its watch has to take.
     pub(super) fn new(settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
-        let view = View {
-            name: settings.server.name.clone(),
-            target: settings.target.address(),
-            link: Link::Connecting,
-            data_directory: settings.server.data_directory.clone(),
-            readings: Default::default(),
-        };
+        let mut view = View::unseen(&settings.server.name, settings.target.address());
+        view.data_directory.clone_from(&settings.server.data_directory);
+        for spec in SPECS {
+            if let Some(unknown) = settings.never(spec.probe) {
+                view.readings.fail(spec.probe, unknown);
+            }
+        }
         let ash = Ring::new(settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX));
         let (sender, orders) = mpsc::channel(16);
         let server = Self {
             name: settings.server.name.as_str().into(),
-            view: Arc::new(ArcSwap::from_pointee(view)),
+            view: Arc::new(ArcSwap::from_pointee(view.clone())),
+            working: Arc::new(Mutex::new(view)),
             ash: Arc::new(RwLock::new(ash)),
             orders: sender,
         };
@@ -46,7 +49,7 @@ impl Server {
     pub(super) fn renewed(&self, settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
         let (mut server, orders) = Self::new(settings);
         server.ash = self.ash.clone();
-        let mut ring = server.ash.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ring = server.ash.write().unwrap_or_else(PoisonError::into_inner);
         ring.set_bounds(settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX));
         drop(ring);
         (server, orders)
@@ -72,8 +75,12 @@ impl Server {
         Arc::ptr_eq(&self.view, &other.view)
     }
 
-    pub(super) fn publish(&self, view: &View) {
-        self.view.store(Arc::new(view.clone()));
+    /// Changes what is known of it. Readers see the change as a whole.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut working);
+        self.view.store(Arc::new(working.clone()));
+        outcome
     }
 
     /// Has its one connection carry out an order, after the probe that is running now.

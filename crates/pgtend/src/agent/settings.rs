@@ -5,8 +5,8 @@ use pgtend_model::config::metrics::Custom;
 use pgtend_model::config::probes::Probes;
 use pgtend_model::config::{self, Effective};
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::sample::Probe;
 use pgtend_model::sample::registry::SPECS;
+use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
 use pgtend_model::schedule::Cadence;
 use pgtend_postgres::connect::{Environment, Limits, Target};
 use std::time::Duration;
@@ -69,24 +69,35 @@ impl Settings {
         self.server.statement_timeout + Duration::from_secs(1)
     }
 
-    /// How often each probe runs; those that are switched off, or run on demand only, are left out.
-    pub fn cadence(&self) -> Cadence {
+    /// How often each probe of this origin runs; those that never run by themselves are left out.
+    pub fn cadence(&self, origin: Origin) -> Cadence {
         let every = |probe: Probe| match probe {
-            Probe::Activity => self.ash.sample_interval_seconds,
+            Probe::Activity | Probe::HostProcess => self.ash.sample_interval_seconds,
             probe => self.probes.every(probe),
         };
         SPECS
             .iter()
-            .map(|spec| spec.probe)
-            .filter(|probe| !self.is_off(*probe))
-            .map(|probe| (probe, every(probe)))
+            .filter(|spec| spec.origin == origin && self.never(spec.probe).is_none())
+            .map(|spec| (spec.probe, every(spec.probe)))
             .filter(|(_, every)| !every.is_zero())
             .collect()
     }
 
-    /// Whether the configuration switches a probe off.
-    pub fn is_off(&self, probe: Probe) -> bool {
-        !self.probes.get(probe).enabled || (probe == Probe::Activity && !self.ash.enabled)
+    /// Why a probe never runs on this server, if it does not.
+    pub fn never(&self, probe: Probe) -> Option<Unknown> {
+        let switched_off = match probe {
+            Probe::Activity => !self.ash.enabled,
+            Probe::HostProcess => !self.ash.capture_resource_usage,
+            _ => false,
+        };
+        if switched_off || !self.probes.get(probe).enabled {
+            return Some(Unknown::new(Reason::Disabled, "switched off in the configuration"));
+        }
+        if probe.spec().origin == Origin::Host && self.server.data_directory.is_none() {
+            let detail = "figures of the host need the agent on the server's machine, and data_directory in its [[server]] section";
+            return Some(Unknown::new(Reason::Remote, detail));
+        }
+        None
     }
 }
 

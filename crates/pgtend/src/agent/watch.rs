@@ -5,14 +5,14 @@ use super::server::{Envelope, Server};
 use super::settings::Settings;
 use super::visit;
 use jiff::Timestamp;
+use pgtend_model::ash::cpu_ms;
 use pgtend_model::error::Error;
-use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Origin, Probe, Reason, Scope, Unknown};
 use pgtend_model::schedule::{Schedule, backoff};
-use pgtend_model::view::{Link, View};
+use pgtend_model::view::Link;
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
-use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,7 +26,6 @@ pub(super) struct Watch {
     server: Server,
     orders: mpsc::Receiver<Envelope>,
     ends: CancellationToken,
-    view: View,
     texts: Texts,
     schedule: Schedule,
     began: Instant,
@@ -41,12 +40,8 @@ enum End {
 
 impl Watch {
     pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
-        let mut view = View::clone(&server.view());
-        for spec in SPECS.iter().filter(|spec| settings.is_off(spec.probe)) {
-            view.readings.fail(spec.probe, Unknown::new(Reason::Disabled, "switched off in the configuration"));
-        }
-        let schedule = Schedule::new(settings.cadence());
-        Self { settings, server, orders, ends, view, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
+        let schedule = Schedule::new(settings.cadence(Origin::Query));
+        Self { settings, server, orders, ends, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -86,7 +81,6 @@ impl Watch {
             }
             let due = self.schedule.due(self.began.elapsed());
             let outcome = self.round(session, &mut prober, &due).await;
-            self.server.publish(&self.view);
             if let Err(error) = outcome {
                 return error;
             }
@@ -117,7 +111,8 @@ impl Watch {
         for probe in due.iter().copied().filter(|probe| probe.spec().scope == Scope::Server) {
             self.schedule.ran(probe, self.began.elapsed());
             if Instant::now() >= ends {
-                self.view.readings.fail(probe, over_budget(self.settings.server.round_budget));
+                let unknown = over_budget(self.settings.server.round_budget);
+                self.server.update(|view| view.readings.fail(probe, unknown));
             } else {
                 self.probe(session, prober, probe).await?;
             }
@@ -131,14 +126,11 @@ impl Watch {
     async fn probe(&mut self, session: &Session, prober: &mut Prober, probe: Probe) -> Result<(), Error> {
         let mut taken = probe.empty(Timestamp::now());
         let asked = Instant::now();
-        let outcome = match probe.spec().origin {
-            Origin::Query => prober.run(session.client(), probe, &mut self.texts, &mut taken).await,
-            Origin::Host => Err(Failure::Probe(Unknown::new(Reason::Remote, "the agent does not run on the server's host"))),
-        };
+        let outcome = prober.run(session.client(), probe, &mut self.texts, &mut taken).await;
         taken.add_took(asked.elapsed());
         match outcome {
-            Ok(()) => self.view.readings.put(taken),
-            Err(Failure::Probe(unknown)) => self.view.readings.fail(probe, unknown),
+            Ok(()) => self.server.update(|view| view.readings.put(taken)),
+            Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(probe, unknown)),
             Err(Failure::Session(error)) => return Err(error),
         }
         if probe == Probe::Activity {
@@ -153,26 +145,27 @@ impl Watch {
             self.schedule.ran(*probe, self.began.elapsed());
         }
         for outcome in visit::all(&self.settings, session, prober, &mut self.texts, due, ends).await? {
-            match outcome {
-                Ok(taken) => self.view.readings.put(taken),
-                Err((probe, unknown)) => self.view.readings.fail(probe, unknown),
-            }
+            self.server.update(|view| match outcome {
+                Ok(taken) => view.readings.put(taken),
+                Err((probe, unknown)) => view.readings.fail(probe, unknown),
+            });
         }
         Ok(())
     }
 
     fn remember_sessions(&self) {
-        if let Ok(sample) = self.view.readings.activity.current() {
-            let mut ring = self.server.ash().write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            ring.record(sample, &HashMap::new());
+        let view = self.server.view();
+        if let Ok(sample) = view.readings.activity.current() {
+            let mut ring = self.server.ash().write().unwrap_or_else(PoisonError::into_inner);
+            ring.record(sample, &cpu_ms(&view.readings.host_process));
         }
     }
 
     fn connected(&mut self) {
         self.failed_attempts = 0;
         self.schedule.restart();
-        self.view.link = Link::Up { since: Timestamp::now() };
-        tracing::info!(server = self.view.name, target = self.view.target, "watching");
+        self.server.update(|view| view.link = Link::Up { since: Timestamp::now() });
+        tracing::info!(server = self.server.name(), target = self.settings.target.address(), "watching");
     }
 
     /// Notes the loss, and says how long to wait before the next attempt.
@@ -180,18 +173,21 @@ impl Watch {
         self.failed_attempts += 1;
         let wait = backoff(self.failed_attempts, chance());
         let now = Timestamp::now();
-        let since = match &self.view.link {
+        let since = match &self.server.view().link {
             Link::Down { since, .. } => *since,
             Link::Connecting | Link::Up { .. } => {
-                tracing::error!(server = self.view.name, target = self.view.target, error = error.what, hint = error.hint, "server lost");
+                let target = self.settings.target.address();
+                tracing::error!(server = self.server.name(), target, error = error.what, hint = error.hint, "server lost");
                 now
             }
         };
-        for spec in SPECS.iter().filter(|spec| spec.origin == Origin::Query && !self.settings.is_off(spec.probe)) {
-            self.view.readings.fail(spec.probe, Unknown::new(Reason::Unreachable, error.what.clone()));
-        }
-        self.view.link = Link::Down { since, why: error, retry_at: now + wait };
-        self.server.publish(&self.view);
+        let asked: Vec<Probe> = self.settings.cadence(Origin::Query).into_keys().collect();
+        self.server.update(|view| {
+            for probe in asked {
+                view.readings.fail(probe, Unknown::new(Reason::Unreachable, error.what.clone()));
+            }
+            view.link = Link::Down { since, why: error, retry_at: now + wait };
+        });
         wait
     }
 
@@ -201,7 +197,7 @@ impl Watch {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
                 Some((_, answer)) = self.orders.recv() => {
-                    let _nobody_waits_any_more = answer.send(Err(not_connected(&self.view.name)));
+                    let _nobody_waits_any_more = answer.send(Err(not_connected(self.server.name())));
                 }
             }
         }
