@@ -62,6 +62,8 @@ pub struct View {
     pub postmaster: Postmaster,
     /// Texts of the statements in `readings.statements`, as far as they were fetched.
     pub statement_texts: StatementTexts,
+    /// What the user's own queries gave last.
+    pub custom: Vec<std::sync::Arc<crate::sample::custom::CustomReading>>,
     /// The newest rows of every probe.
     pub readings: Readings,
 }
@@ -76,6 +78,7 @@ impl View {
             data_directory: None,
             postmaster: Postmaster::NotWatched,
             statement_texts: StatementTexts::default(),
+            custom: Vec::new(),
             readings: Readings::default(),
         }
     }

@@ -7,6 +7,7 @@ pub mod registry;
 mod row;
 
 pub mod activity;
+pub mod custom;
 pub mod database;
 pub mod host_cpu;
 pub mod host_disk;

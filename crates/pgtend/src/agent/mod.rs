@@ -1,5 +1,6 @@
 //! The agent: watches servers, remembers what it saw, and answers for them.
 
+mod custom;
 mod host;
 mod order;
 mod server;

@@ -24,6 +24,8 @@ pub struct Settings {
     pub probes: Probes,
     /// The user's own metrics on this server.
     pub custom: Vec<Custom>,
+    /// Time that all of these may take in one round.
+    pub custom_budget: Duration,
 }
 
 impl Settings {
@@ -38,7 +40,14 @@ impl Settings {
             target = target.with_password(&password(file).map_err(|error| error.at(file.display().to_string()))?);
         }
         let custom = config.metrics.custom.iter().filter(|custom| custom.servers.includes(&server.name)).cloned().collect();
-        Ok(Self { server: server.clone(), target, ash: config.ash.clone(), probes: config.probes.clone(), custom })
+        Ok(Self {
+            server: server.clone(),
+            target,
+            ash: config.ash.clone(),
+            probes: config.probes.clone(),
+            custom,
+            custom_budget: config.metrics.custom_budget,
+        })
     }
 
     /// Of every server in the configuration.
@@ -51,7 +60,11 @@ impl Settings {
 
     /// Whether the other says the same: then the watch goes on as it is.
     pub fn same(&self, other: &Self) -> bool {
-        self.server == other.server && self.ash == other.ash && self.probes == other.probes && self.custom == other.custom
+        self.server == other.server
+            && self.ash == other.ash
+            && self.probes == other.probes
+            && self.custom == other.custom
+            && self.custom_budget == other.custom_budget
     }
 
     /// Bounds of its sessions.

@@ -1,5 +1,6 @@
 //! Watches one server: one connection, rounds of probes under a time budget, and patience when it is gone.
 
+use super::custom::CustomMetrics;
 use super::order::{carry_out, not_connected};
 use super::server::{Envelope, Server};
 use super::settings::Settings;
@@ -12,7 +13,7 @@ use pgtend_model::schedule::{Schedule, backoff};
 use pgtend_model::view::Link;
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -28,6 +29,7 @@ pub(super) struct Watch {
     ends: CancellationToken,
     texts: Texts,
     schedule: Schedule,
+    custom: CustomMetrics,
     began: Instant,
     failed_attempts: u32,
 }
@@ -41,7 +43,8 @@ enum End {
 impl Watch {
     pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
         let schedule = Schedule::new(settings.cadence(Origin::Query));
-        Self { settings, server, orders, ends, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
+        let custom = CustomMetrics::new(&settings);
+        Self { settings, server, orders, ends, custom, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -92,7 +95,8 @@ impl Watch {
 
     /// Waits for the next probe's turn and carries out orders meanwhile.
     async fn rest(&mut self, session: &Session) -> Result<(), Error> {
-        let until = self.began + self.schedule.next_turn().unwrap_or(Duration::from_secs(1));
+        let turns = [self.schedule.next_turn(), self.custom.next_turn()];
+        let until = self.began + turns.into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
@@ -120,7 +124,7 @@ impl Watch {
         if !per_database.is_empty() {
             self.per_database(session, prober, &per_database, ends).await?;
         }
-        Ok(())
+        self.custom(session).await
     }
 
     async fn probe(&mut self, session: &Session, prober: &mut Prober, probe: Probe) -> Result<(), Error> {
@@ -148,6 +152,17 @@ impl Watch {
             self.server.update(|view| match outcome {
                 Ok(taken) => view.readings.put(taken),
                 Err((probe, unknown)) => view.readings.fail(probe, unknown),
+            });
+        }
+        Ok(())
+    }
+
+    async fn custom(&mut self, session: &Session) -> Result<(), Error> {
+        let old = self.server.view();
+        for reading in self.custom.round(&self.settings, session, self.began.elapsed(), &old.custom).await? {
+            self.server.update(|view| {
+                view.custom.retain(|known| known.name != reading.name);
+                view.custom.push(Arc::new(reading));
             });
         }
         Ok(())
