@@ -3,6 +3,7 @@
 use crate::agent::Agent;
 use crate::agent::tasks::Tasks;
 use crate::api::{self, Listening};
+use crate::log;
 use pgtend_model::config::Effective;
 use pgtend_model::error::{Error, Kind, Result};
 use sd_notify::NotifyState;
@@ -39,6 +40,7 @@ impl Daemon {
     /// # Errors
     /// When a listener's address cannot be had, or the configuration names something that cannot be read.
     pub async fn start(config: Effective) -> Result<Self> {
+        log::start(&config.logging);
         let heed = |kind| signal(kind).map_err(|error| Error::new(Kind::System, format!("signals cannot be heeded: {error}")));
         let (interrupt, terminate, hangup) = (heed(SignalKind::interrupt())?, heed(SignalKind::terminate())?, heed(SignalKind::hangup())?);
         let agent = Agent::start(config, Tasks::default())?;
@@ -75,7 +77,10 @@ impl Daemon {
     pub fn reload(&self, read: Result<Effective>) {
         notify(&[NotifyState::Reloading]);
         match read.and_then(|config| self.agent.reload(config)) {
-            Ok(()) => tracing::info!("configuration read again"),
+            Ok(()) => {
+                log::change(&self.agent.config().logging);
+                tracing::info!("configuration read again");
+            }
             Err(error) => {
                 tracing::error!(error = error.what, place = error.place, hint = error.hint, "the configuration stays as it was");
             }

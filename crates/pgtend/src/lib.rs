@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod daemon;
+pub mod log;
 pub mod observe;
 pub mod runtime_dir;
 pub mod source;

@@ -2,16 +2,18 @@
 
 use clap::Parser;
 use pgtend::cli::{Cli, output};
+use pgtend::log;
 use pgtend_model::error::{Error, Kind};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    log(if cli.is_daemon() { "info" } else { "warn" });
+    if !cli.is_daemon() {
+        log::start_quiet();
+    }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -25,11 +27,6 @@ fn main() -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
-}
-
-fn log(level: &str) {
-    let filter = EnvFilter::try_from_env("PGTEND_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 /// Help and version are answers; anything else is a mistake. A `ping` that cannot be attempted ends as that of `pg_isready`.

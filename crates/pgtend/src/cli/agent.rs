@@ -4,7 +4,7 @@ use super::Global;
 use crate::config::ConfigFile;
 use crate::daemon::{Daemon, Told};
 use clap::Args;
-use pgtend_model::config::Effective;
+use pgtend_model::config::{Effective, Notice};
 use pgtend_model::error::Result;
 
 /// Watches servers until it is told to end
@@ -18,7 +18,9 @@ pub(super) struct Agent {
 
 impl Agent {
     pub(super) async fn run(&self, _global: &Global) -> Result<u8> {
-        let mut daemon = Daemon::start(load(&self.file)?).await?;
+        let config = self.file.load()?;
+        let mut daemon = Daemon::start(config.effective).await?;
+        tell(&config.notices);
         daemon.ready();
         tracing::info!(api = ?daemon.listening.api, metrics = ?daemon.listening.metrics, "ready");
         while daemon.told().await == Told::Reload {
@@ -31,8 +33,12 @@ impl Agent {
 
 fn load(file: &ConfigFile) -> Result<Effective> {
     let parsed = file.load()?;
-    for notice in &parsed.notices {
+    tell(&parsed.notices);
+    Ok(parsed.effective)
+}
+
+fn tell(notices: &[Notice]) {
+    for notice in notices {
         tracing::warn!(place = notice.place, "{}", notice.text);
     }
-    Ok(parsed.effective)
 }
