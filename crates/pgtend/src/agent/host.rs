@@ -7,7 +7,7 @@ use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
 use pgtend_model::schedule::Schedule;
 use pgtend_model::view::Postmaster;
 use pgtend_postgres::host::Host;
-use pgtend_postgres::process::{self, State};
+use pgtend_postgres::process::running::{State, status};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -61,8 +61,8 @@ impl HostWatch {
     }
 
     fn postmaster(&self) -> Postmaster {
-        match process::status(&self.data_directory) {
-            Ok(State::Running(found)) => Postmaster::Running { pid: found.pid(), stopped: process::is_stopped(found.pid()) },
+        match status(&self.data_directory) {
+            Ok(State::Running(found)) => Postmaster::Running { pid: found.pid(), stopped: found.is_stopped() },
             Ok(State::Down | State::Stale { .. } | State::SingleUser { .. }) => match &self.seen {
                 down @ Postmaster::Down { .. } => down.clone(),
                 _ => Postmaster::Down { since: Timestamp::now() },

@@ -164,6 +164,12 @@ impl Postmaster {
         look_at(self.pid()).is_some_and(|(process, ticks)| !process.zombie && ticks == self.start_ticks)
     }
 
+    /// Whether a signal (SIGSTOP) or a debugger holds it: nobody can connect until it goes on.
+    pub fn is_stopped(&self) -> bool {
+        let stat = procfs::process::Process::new(self.pid.as_raw_pid()).and_then(|process| process.stat());
+        stat.is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
+    }
+
     /// Asks it to end; it has not ended yet when this returns.
     ///
     /// # Errors
