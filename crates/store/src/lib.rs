@@ -1,3 +1,1 @@
-//! Everything pgtend remembers.
-
-pub mod state;
+//! placeholder

@@ -41,6 +41,8 @@ rows! {
         counter deadlocks: i64, "deadlocks";
         /// Data page checksum failures; none where checksums are off.
         counter checksum_failures: Option<i64>, "pages";
+        /// When a checksum last failed; none where none did.
+        info checksum_last_failure: Option<Timestamp>;
         /// Time spent reading blocks; zero unless track_io_timing is on.
         counter blk_read_time: f64, "ms";
         /// Time spent writing blocks; zero unless track_io_timing is on.
@@ -59,13 +61,23 @@ rows! {
         counter sessions_fatal: Option<i64>, "sessions";
         /// Sessions ended by an operator; from 14 on.
         counter sessions_killed: Option<i64>, "sessions";
+        /// Parallel workers that statements planned to launch; from 18 on.
+        counter parallel_workers_to_launch: Option<i64>, "workers";
+        /// Parallel workers that were launched; fewer than planned means that `max_parallel_workers` is used up. From 18 on.
+        counter parallel_workers_launched: Option<i64>, "workers";
         /// When these counters were last reset.
         info stats_reset: Option<Timestamp>;
         /// Connections allowed; -1 for no limit, none for the shared objects.
         gauge datconnlimit: Option<i64>, "connections";
-        /// Age of the oldest unfrozen transaction id.
+        /// Whether connections are allowed at all; none for the shared objects.
+        info datallowconn: Option<bool>;
+        /// Whether it is a template; none for the shared objects.
+        info datistemplate: Option<bool>;
+        /// Whether the watching role may connect; none for the shared objects.
+        info connectable: Option<bool>;
+        /// Age of the oldest unfrozen transaction id; none for the shared objects.
         gauge frozen_xid_age: Option<i64>, "transactions";
-        /// Age of the oldest multixact id.
+        /// Age of the oldest multixact id; none for the shared objects.
         gauge min_mxid_age: Option<i64>, "multixacts";
     }
 }

@@ -1,8 +1,11 @@
 //! The list of probes. A probe is one line here, one row type beside this file, and its query files (or its reader of /proc).
 
+use super::{DecodeError, Row, RowSource, Sample, Slot, Unknown};
 use super::{
-    DecodeError, Row, RowSource, Sample, Slot, Unknown, activity, database, host_cpu, host_disk, host_filesystem, host_memory,
-    host_network, host_pressure, host_process, server,
+    activity, aios, archiver, backend_io, bgwriter, buffercache, checkpointer, connections, database, database_size, extensions,
+    file_settings, functions, hba, indexes, io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts,
+    replication, roles, sequences, server, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files,
+    wal_receiver,
 };
 use std::time::Duration;
 
@@ -39,11 +42,18 @@ pub struct Spec {
     pub origin: Origin,
     /// What one run covers.
     pub scope: Scope,
-    /// How often it runs unless the configuration says otherwise.
+    /// How often it runs unless the configuration says otherwise; zero: only when somebody asks.
     #[serde(skip)]
     pub every: Duration,
     /// Its columns.
     pub columns: &'static [super::Column],
+}
+
+impl Spec {
+    /// Whether it runs only when somebody asks.
+    pub fn on_demand(&self) -> bool {
+        self.every.is_zero()
+    }
 }
 
 macro_rules! probes {
@@ -181,24 +191,86 @@ macro_rules! probes {
 }
 
 probes! {
-    /// What the server is: version, role, start time, identity.
+    /// What the server is: version, role, start time, identity, position in the WAL.
     server: Server = server::Server, Query, Server, every 5.0 s;
     /// Sessions that do something: state, waits, statement, blockers.
     activity: Activity = activity::Activity, Query, Server, every 1.0 s;
-    /// Per database: transactions, blocks, tuples, temporary files, deadlocks.
+    /// Sessions counted by database, role, application, state and wait.
+    connections: Connections = connections::Connections, Query, Server, every 5.0 s;
+    /// Per database: transactions, blocks, tuples, temporary files, deadlocks, distance from wraparound.
     database: Database = database::Database, Query, Server, every 5.0 s;
-    /// Processors of the host: time by mode, load, limits.
-    host_cpu: HostCpu = host_cpu::HostCpu, Host, Server, every 1.0 s;
-    /// Waits of the host's processes for processors, memory and disks.
-    host_pressure: HostPressure = host_pressure::HostPressure, Host, Server, every 5.0 s;
-    /// Memory of the host: use, swap, huge pages, limits.
-    host_memory: HostMemory = host_memory::HostMemory, Host, Server, every 5.0 s;
-    /// Block devices that carry the server's files.
-    host_disk: HostDisk = host_disk::HostDisk, Host, Server, every 5.0 s;
-    /// Room on the file systems of the server's directories.
-    host_filesystem: HostFilesystem = host_filesystem::HostFilesystem, Host, Server, every 10.0 s;
-    /// Network interfaces of the host.
-    host_network: HostNetwork = host_network::HostNetwork, Host, Server, every 5.0 s;
-    /// Processor time, memory and disk traffic of every server process.
-    host_process: HostProcess = host_process::HostProcess, Host, Server, every 1.0 s;
+    /// Those that stream WAL from this server, with their lags.
+    replication: Replication = replication::Replication, Query, Server, every 5.0 s;
+    /// Replay on a standby: position, lag, pause, prefetching.
+    recovery: Recovery = recovery::Recovery, Query, Server, every 5.0 s;
+    /// The WAL receiver of a standby.
+    wal_receiver: WalReceiver = wal_receiver::WalReceiver, Query, Server, every 5.0 s;
+    /// Replication slots and what they hold back.
+    slots: Slots = slots::ReplicationSlot, Query, Server, every 10.0 s;
+    /// Subscriptions of this server: workers, positions, errors, conflicts.
+    subscription: Subscription = subscription::Subscription, Query, Server, every 10.0 s;
+    /// Locks by kind and mode: held, waited for, longest wait.
+    locks: Locks = locks::Locks, Query, Server, every 10.0 s;
+    /// Long commands (VACUUM, CREATE INDEX, COPY, base backup, …) and how far they are.
+    progress: Progress = progress::Progress, Query, Server, every 5.0 s;
+    /// WAL generation: records, bytes, writes, syncs.
+    wal: Wal = wal::Wal, Query, Server, every 10.0 s;
+    /// Checkpoints and restartpoints.
+    checkpointer: Checkpointer = checkpointer::Checkpointer, Query, Server, every 10.0 s;
+    /// The background writer and buffer allocation.
+    bgwriter: Bgwriter = bgwriter::Bgwriter, Query, Server, every 10.0 s;
+    /// I/O by kind of process, object and context.
+    io: Io = io::Io, Query, Server, every 10.0 s;
+    /// Asynchronous I/O in flight.
+    aios: Aios = aios::Aios, Query, Server, every 10.0 s;
+    /// I/O and WAL of each session that does something.
+    backend_io: BackendIo = backend_io::BackendIo, Query, Server, every 10.0 s;
+    /// The archiver: archived, failed, last ones.
+    archiver: Archiver = archiver::Archiver, Query, Server, every 10.0 s;
+    /// The WAL directory: segments, size, files that wait to be archived.
+    wal_files: WalFiles = wal_files::WalFiles, Query, Server, every 30.0 s;
+    /// Queries of a standby cancelled for the sake of replay.
+    recovery_conflicts: RecoveryConflicts = recovery_conflicts::RecoveryConflicts, Query, Server, every 30.0 s;
+    /// Transactions prepared for two-phase commit.
+    prepared_transactions: PreparedTransactions = prepared_transactions::PreparedTransaction, Query, Server, every 30.0 s;
+    /// Statements and what they cost, without their texts.
+    statements: Statements = statements::Statement, Query, Server, every 30.0 s;
+    /// The table of statements itself: how often statements were given up, last reset.
+    statements_info: StatementsInfo = statements::StatementsInfo, Query, Server, every 30.0 s;
+    /// Connections by encryption.
+    ssl: Ssl = ssl::Ssl, Query, Server, every 60.0 s;
+    /// The small caches for transaction states and the like.
+    slru: Slru = slru::Slru, Query, Server, every 60.0 s;
+    /// Shared buffers: used, dirty, pinned.
+    buffercache: Buffercache = buffercache::Buffercache, Query, Server, every 60.0 s;
+    /// Shared buffers by how often they were used lately.
+    buffercache_usage: BuffercacheUsage = buffercache::BuffercacheUsage, Query, Server, every 60.0 s;
+    /// Tables: scans, changes, vacuums, blocks, estimated sizes, distance from wraparound.
+    tables: Tables = tables::Table, Query, Database, every 60.0 s;
+    /// Indexes: scans, blocks, estimated sizes, validity.
+    indexes: Indexes = indexes::Index, Query, Database, every 60.0 s;
+    /// Functions that were called, where `track_functions` is on.
+    functions: Functions = functions::Function, Query, Database, every 60.0 s;
+    /// The server's settings.
+    settings: Settings = settings::Setting, Query, Server, every 300.0 s;
+    /// Roles, their attributes and connection limits.
+    roles: Roles = roles::Role, Query, Server, every 300.0 s;
+    /// What each database takes on disk.
+    database_size: DatabaseSize = database_size::DatabaseSize, Query, Server, every 600.0 s;
+    /// How far sequences are used up.
+    sequences: Sequences = sequences::Sequence, Query, Database, every 600.0 s;
+    /// Extensions that are installed, and those that wait for an update.
+    extensions: Extensions = extensions::Extension, Query, Database, every 600.0 s;
+    /// What the configuration files say, errors included.
+    file_settings: FileSettings = file_settings::FileSetting, Query, Server, every 600.0 s;
+    /// The rules of client authentication, errors included.
+    hba: Hba = hba::HbaRule, Query, Server, every 600.0 s;
+    /// Every session, idle ones too; on demand.
+    sessions: Sessions = activity::Activity, Query, Server, every 0.0 s;
+    /// What each blocked session waits for; on demand.
+    lock_waits: LockWaits = lock_waits::LockWait, Query, Server, every 0.0 s;
+    /// Texts of statements by their identifiers (`$1`, an array of bigint); on demand.
+    statement_texts: StatementTexts = statements::StatementText, Query, Server, every 0.0 s;
+    /// What the wait events mean; on demand.
+    wait_events: WaitEvents = wait_events::WaitEvent, Query, Server, every 0.0 s;
 }

@@ -1,11 +1,13 @@
 //! Takes the per-database probes to each database: first on the session that is there, then by short visits, one at a time.
 
-use super::settings::Settings;
+use super::server::{Databases, Settings};
 use jiff::Timestamp;
 use pgtend_model::error::Error;
 use pgtend_model::sample::{Probe, Reason, Taken, Unknown};
+use pgtend_model::signal::APPLICATION_NAME;
 use pgtend_postgres::connect::{Session, error::unknown};
 use pgtend_postgres::probe::{Failure, Prober, Texts};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Busiest first, so that a bound on their number or on time cuts the quiet ones.
@@ -33,8 +35,9 @@ pub(super) async fn all(
             visit.miss(&Unknown::new(Reason::Budget, format!("from database {database} on, not visited: the round's time was used up")));
             break;
         }
-        let most = settings.server.max_databases;
-        if n + 1 >= most {
+        if let Databases::All { most, .. } = &settings.databases
+            && n + 1 >= *most
+        {
             visit.miss(&Unknown::new(Reason::Disabled, format!("from database {database} on, not visited: max_databases is {most}")));
             break;
         }
@@ -53,12 +56,15 @@ fn nothing_is_unknown(outcome: Outcome) -> Outcome {
 }
 
 async fn elsewhere(settings: &Settings, session: &Session) -> Vec<String> {
-    match session.client().query(DATABASES, &[]).await {
-        Ok(rows) => rows.iter().map(|row| row.get(0)).filter(|name: &String| settings.server.watches(name)).collect(),
-        Err(error) => {
-            tracing::warn!(server = settings.server.name, error = %unknown(&error), "the list of databases could not be had");
-            Vec::new()
-        }
+    match &settings.databases {
+        Databases::Only(names) => names.iter().filter(|name| *name != settings.target.database()).cloned().collect(),
+        Databases::All { except, .. } => match session.client().query(DATABASES, &[]).await {
+            Ok(rows) => rows.iter().map(|row| row.get(0)).filter(|name| !except.contains(name)).collect(),
+            Err(error) => {
+                tracing::warn!(server = settings.name, error = %unknown(&error), "the list of databases could not be had");
+                Vec::new()
+            }
+        },
     }
 }
 
@@ -85,11 +91,11 @@ impl Visit<'_> {
 
     async fn there(&mut self, settings: &Settings, database: &str) {
         let target = settings.target.with_database(database);
-        let session = match Session::open(&target, &settings.limits(), &settings.server.application_name).await {
+        let session = match Session::open(&target, &settings.limits, APPLICATION_NAME).await {
             Ok(session) => session,
             Err(error) => return self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what))),
         };
-        let mut prober = Prober::new(session.version(), settings.patience());
+        let mut prober = Prober::new(session.version(), settings.limits.statement_timeout + Duration::from_secs(1));
         if let Err(error) = self.here(&session, &mut prober, database).await {
             self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what)));
         }

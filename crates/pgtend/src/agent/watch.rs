@@ -1,23 +1,21 @@
 //! Watches one server: one connection, rounds of probes under a time budget, and patience when it is gone.
 
-use super::custom::CustomMetrics;
 use super::order::{carry_out, not_connected};
-use super::server::{Envelope, Server};
-use super::settings::Settings;
+use super::server::{Inbox, Server, Settings};
+use super::tasks::Tasks;
 use super::visit;
 use jiff::Timestamp;
-use pgtend_model::ash::cpu_ms;
 use pgtend_model::error::Error;
+use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Origin, Probe, Reason, Scope, Unknown};
 use pgtend_model::schedule::{Schedule, backoff};
-use pgtend_model::view::Link;
+use pgtend_model::signal::APPLICATION_NAME;
+use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
-use std::sync::{Arc, PoisonError};
+use std::collections::HashMap;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// How often extensions are looked for anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
@@ -25,11 +23,11 @@ const REFRESH_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Watch {
     settings: Settings,
     server: Server,
-    orders: mpsc::Receiver<Envelope>,
-    ends: CancellationToken,
+    inbox: Inbox,
+    tasks: Tasks,
+    view: View,
     texts: Texts,
     schedule: Schedule,
-    custom: CustomMetrics,
     began: Instant,
     failed_attempts: u32,
 }
@@ -41,23 +39,23 @@ enum End {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
-        let schedule = Schedule::new(settings.cadence(Origin::Query));
-        let custom = CustomMetrics::new(&settings);
-        Self { settings, server, orders, ends, custom, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
+    pub(super) fn new(settings: Settings, server: Server, inbox: Inbox, tasks: Tasks) -> Self {
+        let view = View::clone(&server.view());
+        let schedule = Schedule::new(settings.cadence.clone());
+        Self { settings, server, inbox, tasks, view, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
     }
 
     pub(super) async fn run(mut self) {
-        let ends = self.ends.clone();
+        let tasks = self.tasks.clone();
         loop {
             let end = tokio::select! {
-                () = ends.cancelled() => End::Cancelled,
+                () = tasks.cancelled() => End::Cancelled,
                 end = self.stretch() => end,
             };
             let End::Lost(error) = end else { return };
             let wait = self.lost(error);
             tokio::select! {
-                () = ends.cancelled() => return,
+                () = tasks.cancelled() => return,
                 () = self.decline_orders(wait) => {}
             }
         }
@@ -65,7 +63,7 @@ impl Watch {
 
     /// From one connection's opening to its end.
     async fn stretch(&mut self) -> End {
-        match Session::open(&self.settings.target, &self.settings.limits(), &self.settings.server.application_name).await {
+        match Session::open(&self.settings.target, &self.settings.limits, APPLICATION_NAME).await {
             Ok(session) => {
                 self.connected();
                 End::Lost(self.rounds(&session).await)
@@ -75,7 +73,7 @@ impl Watch {
     }
 
     async fn rounds(&mut self, session: &Session) -> Error {
-        let mut prober = Prober::new(session.version(), self.settings.patience());
+        let mut prober = Prober::new(session.version(), self.settings.limits.statement_timeout + Duration::from_secs(1));
         let mut refreshed = Instant::now();
         loop {
             if refreshed.elapsed() >= REFRESH_EVERY {
@@ -84,6 +82,7 @@ impl Watch {
             }
             let due = self.schedule.due(self.began.elapsed());
             let outcome = self.round(session, &mut prober, &due).await;
+            self.server.publish(&self.view);
             if let Err(error) = outcome {
                 return error;
             }
@@ -95,13 +94,12 @@ impl Watch {
 
     /// Waits for the next probe's turn and carries out orders meanwhile.
     async fn rest(&mut self, session: &Session) -> Result<(), Error> {
-        let turns = [self.schedule.next_turn(), self.custom.next_turn()];
-        let until = self.began + turns.into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
+        let until = self.began + self.schedule.next_turn().unwrap_or(Duration::from_secs(1));
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 error = session.closed() => return Err(error),
-                Some((order, answer)) = self.orders.recv() => {
+                Some((order, answer)) = self.inbox.orders.recv() => {
                     let outcome = carry_out(session, &order).await;
                     let _nobody_waits_any_more = answer.send(outcome);
                 }
@@ -110,13 +108,12 @@ impl Watch {
     }
 
     async fn round(&mut self, session: &Session, prober: &mut Prober, due: &[Probe]) -> Result<(), Error> {
-        let ends = Instant::now() + self.settings.server.round_budget;
+        let ends = Instant::now() + self.settings.round_budget;
         let per_database: Vec<Probe> = due.iter().copied().filter(|probe| probe.spec().scope == Scope::Database).collect();
         for probe in due.iter().copied().filter(|probe| probe.spec().scope == Scope::Server) {
             self.schedule.ran(probe, self.began.elapsed());
             if Instant::now() >= ends {
-                let unknown = over_budget(self.settings.server.round_budget);
-                self.server.update(|view| view.readings.fail(probe, unknown));
+                self.view.readings.fail(probe, over_budget(self.settings.round_budget));
             } else {
                 self.probe(session, prober, probe).await?;
             }
@@ -124,17 +121,20 @@ impl Watch {
         if !per_database.is_empty() {
             self.per_database(session, prober, &per_database, ends).await?;
         }
-        self.custom(session).await
+        Ok(())
     }
 
     async fn probe(&mut self, session: &Session, prober: &mut Prober, probe: Probe) -> Result<(), Error> {
         let mut taken = probe.empty(Timestamp::now());
         let asked = Instant::now();
-        let outcome = prober.run(session.client(), probe, &mut self.texts, &mut taken).await;
+        let outcome = match probe.spec().origin {
+            Origin::Query => prober.run(session.client(), probe, &mut self.texts, &mut taken).await,
+            Origin::Host => Err(Failure::Probe(Unknown::new(Reason::Remote, "the agent does not run on the server's host"))),
+        };
         taken.add_took(asked.elapsed());
         match outcome {
-            Ok(()) => self.server.update(|view| view.readings.put(taken)),
-            Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(probe, unknown)),
+            Ok(()) => self.view.readings.put(taken),
+            Err(Failure::Probe(unknown)) => self.view.readings.fail(probe, unknown),
             Err(Failure::Session(error)) => return Err(error),
         }
         if probe == Probe::Activity {
@@ -149,38 +149,26 @@ impl Watch {
             self.schedule.ran(*probe, self.began.elapsed());
         }
         for outcome in visit::all(&self.settings, session, prober, &mut self.texts, due, ends).await? {
-            self.server.update(|view| match outcome {
-                Ok(taken) => view.readings.put(taken),
-                Err((probe, unknown)) => view.readings.fail(probe, unknown),
-            });
-        }
-        Ok(())
-    }
-
-    async fn custom(&mut self, session: &Session) -> Result<(), Error> {
-        let old = self.server.view();
-        for reading in self.custom.round(&self.settings, session, self.began.elapsed(), &old.custom).await? {
-            self.server.update(|view| {
-                view.custom.retain(|known| known.name != reading.name);
-                view.custom.push(Arc::new(reading));
-            });
+            match outcome {
+                Ok(taken) => self.view.readings.put(taken),
+                Err((probe, unknown)) => self.view.readings.fail(probe, unknown),
+            }
         }
         Ok(())
     }
 
     fn remember_sessions(&self) {
-        let view = self.server.view();
-        if let Ok(sample) = view.readings.activity.current() {
-            let mut ring = self.server.ash().write().unwrap_or_else(PoisonError::into_inner);
-            ring.record(sample, &cpu_ms(&view.readings.host_process));
+        if let Ok(sample) = self.view.readings.activity.current() {
+            let mut ring = self.server.ash().write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            ring.record(sample, &HashMap::new());
         }
     }
 
     fn connected(&mut self) {
         self.failed_attempts = 0;
         self.schedule.restart();
-        self.server.update(|view| view.link = Link::Up { since: Timestamp::now() });
-        tracing::info!(server = self.server.name(), target = self.settings.target.address(), "watching");
+        self.view.link = Link::Up { since: Timestamp::now() };
+        tracing::info!(server = self.view.name, target = self.view.target, "watching");
     }
 
     /// Notes the loss, and says how long to wait before the next attempt.
@@ -188,21 +176,18 @@ impl Watch {
         self.failed_attempts += 1;
         let wait = backoff(self.failed_attempts, chance());
         let now = Timestamp::now();
-        let since = match &self.server.view().link {
+        let since = match &self.view.link {
             Link::Down { since, .. } => *since,
             Link::Connecting | Link::Up { .. } => {
-                let target = self.settings.target.address();
-                tracing::error!(server = self.server.name(), target, error = error.what, hint = error.hint, "server lost");
+                tracing::error!(server = self.view.name, target = self.view.target, error = error.what, hint = error.hint, "server lost");
                 now
             }
         };
-        let asked: Vec<Probe> = self.settings.cadence(Origin::Query).into_keys().collect();
-        self.server.update(|view| {
-            for probe in asked {
-                view.readings.fail(probe, Unknown::new(Reason::Unreachable, error.what.clone()));
-            }
-            view.link = Link::Down { since, why: error, retry_at: now + wait };
-        });
+        for spec in SPECS.iter().filter(|spec| spec.origin == Origin::Query) {
+            self.view.readings.fail(spec.probe, Unknown::new(Reason::Unreachable, error.what.clone()));
+        }
+        self.view.link = Link::Down { since, why: error, retry_at: now + wait };
+        self.server.publish(&self.view);
         wait
     }
 
@@ -211,8 +196,8 @@ impl Watch {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
-                Some((_, answer)) = self.orders.recv() => {
-                    let _nobody_waits_any_more = answer.send(Err(not_connected(self.server.name())));
+                Some((_, answer)) = self.inbox.orders.recv() => {
+                    let _nobody_waits_any_more = answer.send(Err(not_connected(&self.view.name)));
                 }
             }
         }

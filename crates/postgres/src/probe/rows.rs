@@ -2,18 +2,37 @@
 
 use super::texts::Texts;
 use jiff::Timestamp;
-use pgtend_model::sample::{Column, DecodeError, RowSource, Text};
+use pgtend_model::sample::{Column, DecodeError, Reason, RowSource, Text, Unknown};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as NoSuchReason, StrDeserializer};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Row, Statement};
 
+/// Columns that no probe declares: a result row in which they are not null is no row but says what could not be had, and why.
+const MISSING: &str = "missing";
+const MISSING_REASON: &str = "missing_reason";
+
 /// Where each declared column stands in the result; none for a column that this version's query does not return.
 #[derive(Debug, Clone)]
-pub(super) struct Layout(Vec<Option<usize>>);
+pub(super) struct Layout {
+    places: Vec<Option<usize>>,
+    missing: Option<(usize, usize)>,
+}
 
 impl Layout {
     pub(super) fn new(declared: &[Column], statement: &Statement) -> Self {
-        let place = |column: &Column| statement.columns().iter().position(|found| found.name() == column.name);
-        Self(declared.iter().map(place).collect())
+        let place = |name: &str| statement.columns().iter().position(|found| found.name() == name);
+        Self { places: declared.iter().map(|column| place(column.name)).collect(), missing: place(MISSING_REASON).zip(place(MISSING)) }
+    }
+
+    /// What this result row says is missing; none where it is an ordinary row.
+    pub(super) fn missing(&self, row: &Row) -> Option<Unknown> {
+        let (reason, detail) = self.missing?;
+        let text = |place| row.try_get::<_, Option<&str>>(place).ok().flatten();
+        let reason = text(reason)?;
+        let named: StrDeserializer<'_, NoSuchReason> = reason.into_deserializer();
+        Some(Unknown::new(Reason::deserialize(named).unwrap_or(Reason::Failed), text(detail).unwrap_or(reason)))
     }
 }
 
@@ -25,14 +44,14 @@ pub(super) struct ResultRow<'a> {
 
 impl<'a> ResultRow<'a> {
     fn get<T: FromSql<'a>>(&self, column: usize) -> Result<Option<T>, DecodeError> {
-        let Some(place) = self.layout.0[column] else { return Ok(None) };
+        let Some(place) = self.layout.places[column] else { return Ok(None) };
         self.row
             .try_get(place)
             .map_err(|problem| DecodeError { column: self.row.columns()[place].name().to_owned(), problem: problem.to_string() })
     }
 
     fn type_of(&self, column: usize) -> Option<&Type> {
-        self.layout.0[column].map(|place| self.row.columns()[place].type_())
+        self.layout.places[column].map(|place| self.row.columns()[place].type_())
     }
 }
 

@@ -9,6 +9,7 @@ use pgtend_model::sample::{Probe, Reason, Taken, Unknown};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -80,7 +81,13 @@ impl Prober {
         let (statement, layout) = self.prepare(client, probe).await?;
         let stream = client.query_raw(&statement, parameters.iter().copied()).await.map_err(|error| self.failed(probe, &error))?;
         pin_mut!(stream);
+        let (mut rows, mut missing) = (0_usize, Vec::new());
         while let Some(row) = stream.try_next().await.map_err(|error| self.failed(probe, &error))? {
+            if let Some(unknown) = layout.missing(&row) {
+                missing.push(unknown);
+                continue;
+            }
+            rows += 1;
             let mut source = ResultRow { row: &row, layout: &layout, texts };
             taken.read(&mut source).map_err(|error| {
                 Failure::Probe(Unknown::new(
@@ -89,7 +96,13 @@ impl Prober {
                 ))
             })?;
         }
-        Ok(())
+        match missing.first() {
+            Some(first) if rows == 0 => Err(Failure::Probe(first.clone())),
+            _ => {
+                missing.into_iter().for_each(|unknown| taken.miss(unknown));
+                Ok(())
+            }
+        }
     }
 
     async fn prepare(&mut self, client: &Client, probe: Probe) -> Result<(Statement, Layout), Failure> {
@@ -127,8 +140,19 @@ impl Prober {
         if error.is_closed() || error.as_db_error().is_none() {
             return Failure::Session(crate::connect::error::classify(error));
         }
-        Failure::Probe(crate::connect::error::unknown(error))
+        let unknown = crate::connect::error::unknown(error);
+        match catalog::extension(probe.spec(), self.major) {
+            Some(name) if error.code() == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE) => {
+                Failure::Probe(not_preloaded(name, &unknown.detail))
+            }
+            _ => Failure::Probe(unknown),
+        }
     }
+}
+
+/// The extension's objects are there, but its library was not loaded when the server started.
+fn not_preloaded(extension: &str, detail: &str) -> Unknown {
+    Unknown::new(Reason::Extension, format!("{detail}; add {extension} to shared_preload_libraries and restart the server"))
 }
 
 fn silent(probe: Probe, deadline: Duration) -> Error {

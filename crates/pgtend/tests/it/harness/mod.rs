@@ -6,7 +6,7 @@
 
 mod account;
 mod cluster;
-pub mod servers;
+mod servers;
 mod template;
 mod tests;
 
