@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace_root;
+use crate::{run, workspace_root};
 
 const REFERENCE: &str = "docs/reference";
 
@@ -29,13 +29,7 @@ pub fn generate(arguments: &Arguments) -> Result<()> {
     let root = workspace_root();
     let reference = root.join(REFERENCE);
     let present = read_all(&reference)?;
-    let Some(generated) = generated(&root)? else {
-        if present.is_empty() {
-            println!("gen-docs: this pgtend has no generate-docs command, and there is no {REFERENCE}/: nothing to do");
-            return Ok(());
-        }
-        bail!("{REFERENCE}/ exists, but pgtend no longer has the command generate-docs that writes it");
-    };
+    let generated = generated(&root)?;
     let differences = differences(&present, &generated);
     if differences.is_empty() {
         println!("gen-docs: {REFERENCE}/ is up to date ({} files)", generated.len());
@@ -49,21 +43,17 @@ pub fn generate(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What pgtend writes, or nothing if it does not know the command.
-fn generated(root: &Path) -> Result<Option<Files>> {
+/// What pgtend writes.
+fn generated(root: &Path) -> Result<Files> {
     let into = tempfile::tempdir()?;
     let mut pgtend = Command::new(env!("CARGO"));
     pgtend.current_dir(root).args(["run", "--quiet", "--package", "pgtend", "--", "generate-docs"]).arg(into.path());
-    let done = pgtend.output().context("cargo could not be started")?;
-    let errors = String::from_utf8_lossy(&done.stderr);
-    if done.status.code() == Some(2) && errors.contains("unrecognized subcommand") {
-        return Ok(None);
-    }
-    if !done.status.success() {
-        bail!("pgtend generate-docs failed ({})\n{}", done.status, errors.trim_end());
-    }
+    run::output(&mut pgtend)?;
     let files = read_all(into.path())?;
-    Ok((!files.is_empty()).then_some(files))
+    if files.is_empty() {
+        bail!("pgtend generate-docs wrote nothing");
+    }
+    Ok(files)
 }
 
 fn read_all(folder: &Path) -> Result<Files> {
