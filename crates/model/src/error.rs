@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The kinds of error, each with one exit code and one HTTP status so that scripts can tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The command line or a request does not say something that can be done.
@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 /// Whether the same call may succeed later without anybody changing anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
     /// Trying again later may help.
@@ -95,17 +95,17 @@ impl Kind {
 }
 
 /// An error as a person reads it. Secrets have no place in any field.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Error {
     /// What kind of thing went wrong.
     pub kind: Kind,
     /// What failed, in lower case, without a final period.
     pub what: String,
     /// Where: a file and line, a server, an address. Empty when there is no such place.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub place: String,
     /// What to do about it. Empty when nothing useful can be said.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
     /// Whether trying again can help.
     pub retry: Retry,

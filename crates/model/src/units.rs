@@ -85,9 +85,44 @@ pub fn show_seconds(seconds: f64) -> String {
     }
 }
 
+/// A duration in the largest unit that divides it, to the millisecond, such that [`duration`] reads it back: `90s`, `5min`.
+pub fn exact_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", ms / unit),
+        None if ms == 0 => "0s".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}
+
+/// Text of any origin on one line: white space runs together, and characters that would steer a terminal (or turn the reading direction)
+/// are shown as `·`.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().map(|c| if steers(c) { '·' } else { c }));
+    }
+    line
+}
+
+/// Whether a terminal would do something else with the character than show it.
+pub fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_of_any_origin_on_one_line() {
+        assert_eq!(one_line("  select\n\t1 "), "select 1");
+        assert_eq!(one_line("a\x1b[2Jb\u{9b}31m \u{202e}c"), "a·[2Jb·31m ·c");
+    }
 
     #[test]
     fn durations_as_people_write_them() {
@@ -98,6 +133,16 @@ mod tests {
         for wrong in ["", "h", "-1s", "1 fortnight", "1e400s", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong} was taken for a duration");
         }
+    }
+
+    #[test]
+    fn an_exact_duration_reads_back() {
+        for ms in [0, 1, 500, 1000, 1500, 90_000, 300_000, 3_600_000, 86_400_000] {
+            let shown = exact_duration(Duration::from_millis(ms));
+            assert_eq!(duration(&shown).ok(), Some(Duration::from_millis(ms)), "{shown}");
+        }
+        assert_eq!(exact_duration(Duration::from_secs(90)), "90s");
+        assert_eq!(exact_duration(Duration::from_secs(300)), "5min");
     }
 
     #[test]

@@ -23,6 +23,30 @@ pub enum Link {
     },
 }
 
+/// The server's first process, as the host shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Postmaster {
+    /// The agent does not look: it is elsewhere, or was not told the data directory.
+    NotWatched,
+    /// It could not be looked at.
+    Unknown(crate::sample::Unknown),
+    /// There is none.
+    Down {
+        /// Since when, as far as the agent saw.
+        since: jiff::Timestamp,
+    },
+    /// It runs.
+    Running {
+        /// Process id.
+        pid: u32,
+        /// Whether it is stopped by a signal (SIGSTOP) or a debugger: then nobody can connect.
+        stopped: bool,
+    },
+}
+
+/// Statement texts by query id, each asked for once.
+pub type StatementTexts = std::sync::Arc<std::collections::HashMap<i64, crate::sample::Text>>;
+
 /// All that is known of one server now.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -34,6 +58,28 @@ pub struct View {
     pub link: Link,
     /// Its data directory, where the agent runs beside it.
     pub data_directory: Option<std::path::PathBuf>,
+    /// Its first process, where the agent runs beside it.
+    pub postmaster: Postmaster,
+    /// Texts of the statements in `readings.statements`, as far as they were fetched.
+    pub statement_texts: StatementTexts,
+    /// What the user's own queries gave last.
+    pub custom: Vec<std::sync::Arc<crate::sample::custom::CustomReading>>,
     /// The newest rows of every probe.
     pub readings: Readings,
+}
+
+impl View {
+    /// A server of which nothing is known yet.
+    pub fn unseen(name: impl Into<String>, target: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            target: target.into(),
+            link: Link::Connecting,
+            data_directory: None,
+            postmaster: Postmaster::NotWatched,
+            statement_texts: StatementTexts::default(),
+            custom: Vec::new(),
+            readings: Readings::default(),
+        }
+    }
 }

@@ -3,4 +3,10 @@
 pub mod agent;
 pub mod api;
 pub mod cli;
+pub mod client;
+pub mod config;
+pub mod daemon;
+pub mod log;
 pub mod observe;
+pub mod runtime_dir;
+pub mod source;

@@ -2,16 +2,23 @@
 
 use clap::Parser;
 use pgtend::cli::{Cli, output};
+use pgtend::log;
+use pgtend_model::error::{Error, Kind};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    if !cli.is_daemon() {
+        log::start_quiet();
+    }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| pgtend_model::error::Error::new(pgtend_model::error::Kind::System, error.to_string()))
+        .map_err(|error| Error::new(Kind::System, error.to_string()))
         .and_then(|runtime| runtime.block_on(Box::pin(cli.run())));
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -20,4 +27,14 @@ fn main() -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+/// Help and version are answers; anything else is a mistake. A `ping` that cannot be attempted ends as that of `pg_isready`.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _nobody_reads = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let is_ping = std::env::args().skip(1).find(|word| !word.starts_with('-')).is_some_and(|word| word == "ping");
+    ExitCode::from(if is_ping { 3 } else { Kind::Usage.exit_code() })
 }

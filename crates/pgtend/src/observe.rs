@@ -1,36 +1,28 @@
-//! One look at a server without an agent: the probes that a document needs, twice where it shows rates.
+//! A look at a server without an agent: the probes that a document needs, on a connection of its own.
 
 use jiff::Timestamp;
 use pgtend_model::ash::Ring;
 use pgtend_model::document::{Document, Known};
 use pgtend_model::error::Result;
-use pgtend_model::sample::{Origin, Probe, Readings, Reason, Unknown};
-use pgtend_model::signal::APPLICATION_NAME;
+use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
+use pgtend_model::signal::{self, APPLICATION_NAME, Fate, Signal};
 use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::{Limits, Session, Target};
 use pgtend_postgres::probe::{Failure, Prober, Texts};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Time between the two readings that rates need.
 const APART: Duration = Duration::from_secs(1);
+/// Bounds of the session history that one look keeps: an hour at a sample a second.
+const ASH_SAMPLES: usize = 3600;
+const ASH_BYTES: usize = 32 << 20;
 
-/// Makes a document from a look of its own.
-///
-/// # Errors
-/// When the server cannot be reached, or the parameters make no sense.
-pub async fn document<D: Document>(target: &Target, params: &D::Params) -> Result<D> {
-    let session = Session::open(target, &Limits::default(), APPLICATION_NAME).await?;
-    let mut look = Look::new(target, &session);
-    look.take(&session, D::PROBES).await?;
-    if D::NEEDS_RATES {
-        tokio::time::sleep(APART).await;
-        look.take(&session, D::PROBES).await?;
-    }
-    D::build(&Known { view: &look.view, ash: &look.ash, now: Timestamp::now() }, params)
-}
-
-struct Look {
+/// One connection and what it has seen.
+#[derive(Debug)]
+pub struct Look {
+    session: Session,
     view: View,
     ash: Ring,
     prober: Prober,
@@ -38,34 +30,90 @@ struct Look {
 }
 
 impl Look {
-    fn new(target: &Target, session: &Session) -> Self {
-        let view = View {
-            name: target.database().to_owned(),
-            target: target.address(),
-            link: Link::Up { since: Timestamp::now() },
-            data_directory: None,
-            readings: Readings::default(),
-        };
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn open(target: &Target) -> Result<Self> {
+        let session = Session::open(target, &Limits::default(), APPLICATION_NAME).await?;
+        let mut view = View::unseen(target.address(), target.address());
+        view.link = Link::Up { since: Timestamp::now() };
         let prober = Prober::new(session.version(), Limits::default().statement_timeout + Duration::from_secs(1));
-        Self { view, ash: Ring::new(16, usize::MAX), prober, texts: Texts::default() }
+        Ok(Self { session, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), prober, texts: Texts::default() })
     }
 
-    async fn take(&mut self, session: &Session, probes: &[Probe]) -> Result<()> {
+    /// A document from readings made now; two, some time apart, where it shows rates.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the parameters make no sense.
+    pub async fn document<D: Document>(&mut self, params: &D::Params) -> Result<D> {
+        self.take(D::PROBES).await?;
+        if D::NEEDS_RATES {
+            tokio::time::sleep(APART).await;
+            self.take(D::PROBES).await?;
+        }
+        self.build(params)
+    }
+
+    /// A document from the readings there are.
+    ///
+    /// # Errors
+    /// When the parameters make no sense.
+    pub fn build<D: Document>(&self, params: &D::Params) -> Result<D> {
+        D::build(&Known { view: &self.view, ash: &self.ash, now: Timestamp::now() }, params)
+    }
+
+    /// Samples the sessions for a while.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn sample(&mut self, lasting: Duration, every: Duration) -> Result<()> {
+        let mut turn = tokio::time::interval(every);
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let ends = Instant::now() + lasting;
+        while Instant::now() < ends {
+            turn.tick().await;
+            self.take(&[Probe::Activity]).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes these readings.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn take(&mut self, probes: &[Probe]) -> Result<()> {
         for probe in probes {
             let mut taken = probe.empty(Timestamp::now());
+            let asked = Instant::now();
             let outcome = match probe.spec().origin {
-                Origin::Query => self.prober.run(session.client(), *probe, &mut self.texts, &mut taken).await,
+                Origin::Query => self.prober.run(self.session.client(), *probe, &mut self.texts, &mut taken).await,
                 Origin::Host => Err(Failure::Probe(Unknown::new(Reason::Remote, "figures of the host need the agent beside the server"))),
             };
+            taken.add_took(asked.elapsed());
             match outcome {
                 Ok(()) => self.view.readings.put(taken),
                 Err(Failure::Probe(unknown)) => self.view.readings.fail(*probe, unknown),
                 Err(Failure::Session(error)) => return Err(error),
             }
+            if *probe == Probe::Activity {
+                self.remember_sessions();
+            }
         }
+        Ok(())
+    }
+
+    /// Cancels or terminates.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn signal(&self, signal: Signal, targets: &[signal::Target]) -> Result<Vec<Fate>> {
+        pgtend_postgres::signal::send(&self.session, signal, targets).await
+    }
+
+    fn remember_sessions(&mut self) {
         if let Ok(sample) = self.view.readings.activity.current() {
             self.ash.record(sample, &HashMap::new());
         }
-        Ok(())
     }
 }

@@ -1,1 +1,3 @@
-//! placeholder
+//! Everything pgtend remembers.
+
+pub mod state;

@@ -65,7 +65,7 @@ pub fn check(source: &Source) -> Vec<Finding> {
 fn opening(source: &Source) -> Option<Finding> {
     let first = source.text.lines().next().unwrap_or_default();
     let words = first.strip_prefix("//! ").unwrap_or_default().split_whitespace().count();
-    (words < 3).then(|| Finding::new(&source.path, 1, "opening", "the first line says what this file is: `//! …`, in a few words"))
+    (words < 2).then(|| Finding::new(&source.path, 1, "opening", "the first line says what this file is: `//! …`, in a few words"))
 }
 
 fn file_length(path: &Path, shape: &Shape<'_>) -> Option<Finding> {

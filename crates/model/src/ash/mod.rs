@@ -1,8 +1,10 @@
 //! Active Session History: who was doing what, once a second.
 
+mod cpu;
 mod ring;
 mod wait;
 
+pub use cpu::cpu_ms;
 pub use ring::{Filter, Held, Ring, Tick};
 pub use wait::WaitClass;
 

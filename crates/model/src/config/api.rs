@@ -56,7 +56,7 @@ section! {
     }
 }
 
-fn check_api(api: &Api, section: &Section<'_>) {
+fn check_api(api: &mut Api, section: &Section<'_>) {
     match (&api.tls_certificate, &api.tls_key) {
         (Some(_), None) => section.reject("tls_certificate", "api.tls_certificate is set, and tls_key is not", "set both, or none"),
         (None, Some(_)) => section.reject("tls_key", "api.tls_key is set, and tls_certificate is not", "set both, or none"),

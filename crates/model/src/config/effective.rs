@@ -5,9 +5,10 @@ use super::choice::choice;
 use super::hints;
 use super::metrics::Metrics;
 use super::probes::Probes;
-use super::section::{Section, default_of, section};
+use super::section::{Section, Step, default_of, section};
 use super::server::Server;
 use super::setting::Setting;
+use crate::sample::Probe;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ section! {
         /// Samples kept for each server, the oldest going first. A sample holds every session that did something at that instant.
         max_samples: usize = "86400" in "60 to 10000000", now;
         /// Memory for the samples of one server; when it is used up, the oldest go, whatever `max_samples` says.
-        max_memory_bytes: u64 as "bytes" = "'64MB'" in "1MB to 64GB", now;
+        max_memory_bytes: u64 as "bytes" = "'32MB'" in "1MB to 64GB", now;
         /// Hours for which samples are kept on disk.
         retention_hours: u32 as "hours" = "24" in "1 to 87600", not_yet;
         /// Whether the text of statements is kept; without it, sessions carry the statement's identifier only.
@@ -124,14 +125,11 @@ impl Logging {
     }
 }
 
-fn check_components(logging: &Logging, section: &Section<'_>) {
+fn check_components(logging: &mut Logging, section: &Section<'_>) {
     let known: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
     for component in logging.components.keys().filter(|name| !known.contains(&name.as_str())) {
         let (what, hint) = hints::unknown_word(component, "a component of [logging.components]", &known);
-        match section.node("components").and_then(|components| components.get_ref().get(component.as_str())) {
-            Some(node) => section.reject_node(node, what, hint),
-            None => section.reject("components", what, hint),
-        }
+        section.reject_at(&["components".into(), component.as_str().into()], what, hint);
     }
 }
 
@@ -174,36 +172,51 @@ impl Effective {
     }
 }
 
-fn check_effective(config: &Effective, section: &Section<'_>) {
+/// Checks what concerns several sections. The sampler is the probe `activity`, so `[ash]` says how often that one runs.
+fn check_effective(config: &mut Effective, section: &Section<'_>) {
+    check_sampler(config, section);
     if config.server.is_empty() {
         section.reject("server", "no server is configured", "add [[server]] with name = \"main\" and dsn = \"host=/var/run/postgresql\"");
     }
-    same_names("server", config.server.iter().map(|server| server.name.as_str()), section.node("server"), section);
+    same_names("server", "server", config.server.iter().map(|server| server.name.as_str()), section);
     for (index, custom) in config.metrics.custom.iter().enumerate() {
         let super::Selection::Only(names) = &custom.servers else { continue };
         for name in names.iter().filter(|name| !config.server.iter().any(|server| server.name == **name)) {
             let known: Vec<&str> = config.server.iter().map(|server| server.name.as_str()).collect();
             let (what, hint) = hints::unknown_word(name, "metrics.custom.servers", &known);
-            match section.node("metrics").and_then(|m| m.get_ref().get("custom")?.get_ref().get(index)?.get_ref().get("servers")) {
-                Some(node) => section.reject_node(node, what, hint),
-                None => section.reject("metrics", what, hint),
-            }
+            section.reject_at(&["metrics".into(), "custom".into(), index.into(), "servers".into()], what, hint);
         }
     }
 }
 
+fn check_sampler(config: &mut Effective, section: &Section<'_>) {
+    let mut sampler = config.probes.get(Probe::Activity).clone();
+    if !config.ash.enabled {
+        return;
+    }
+    let written = |key: &str| section.node("probes").and_then(|probes| probes.get_ref().get("activity")?.get_ref().get(key)).is_some();
+    let interval = config.ash.sample_interval_seconds;
+    let place = |key| ["probes".into(), "activity".into(), Step::Key(key)];
+    if !sampler.enabled {
+        let what = "[ash] takes its samples with the probe activity";
+        section.reject_at(&place("enabled"), what, "set enabled = false in [ash] too");
+    }
+    if sampler.every != Some(interval) && written("every") {
+        let hint = format!("leave it out, or set sample_interval_seconds = {} there", sampler.every.unwrap_or(interval).as_secs_f64());
+        let what = "how often the probe activity runs is set by sample_interval_seconds in [ash]";
+        section.reject_at(&place("every"), what, hint);
+    }
+    sampler.every = Some(interval);
+    config.probes.set(Probe::Activity, sampler);
+}
+
 /// Notes every element of a list whose name an earlier one has.
-pub(super) fn same_names<'n>(
-    what: &str,
-    names: impl Iterator<Item = &'n str>,
-    list: Option<&super::setting::Node<'_>>,
-    section: &Section<'_>,
-) {
+pub(super) fn same_names<'n>(what: &str, key: &str, names: impl Iterator<Item = &'n str>, section: &Section<'_>) {
     let mut seen: Vec<&str> = Vec::new();
     for (index, name) in names.enumerate() {
-        let node = list.and_then(|list| list.get_ref().get(index)?.get_ref().get("name"));
-        if let (true, Some(node)) = (seen.contains(&name), node) {
-            section.reject_node(node, format!("two {what}s are called \"{name}\""), "give each its own name");
+        if seen.contains(&name) {
+            let place = [key.into(), index.into(), "name".into()];
+            section.reject_at(&place, format!("two {what}s are called \"{name}\""), "give each its own name");
         }
         seen.push(name);
     }

@@ -1,7 +1,8 @@
 //! What to say about a name that is not known: the nearest one that is, and the mistakes that people are known to make.
 
+use super::effective::Effective;
 use super::later;
-use super::setting::{At, Node};
+use super::setting::{At, Node, Setting};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
@@ -43,9 +44,11 @@ pub(super) fn unknown_key(at: &At<'_>, name: &Spanned<DeString<'_>>, node: &Node
         _ => format!("unknown key \"{key}\" in {}", at.header()),
     };
     let mistake = KNOWN_MISTAKES.iter().find(|(section, wrong, _)| *section == at.path && *wrong == key.as_ref());
-    let hint = match mistake {
-        Some((_, _, hint)) => (*hint).to_owned(),
-        None => {
+    let home = Effective::KEYS.iter().find(|section| section.keys.iter().any(|inner| inner.name == key.as_ref()));
+    let hint = match (mistake, home) {
+        (Some((_, _, hint)), _) => (*hint).to_owned(),
+        (None, Some(section)) if at_top && !is_section => format!("write it below [{}]", section.name),
+        _ => {
             let list = if at_top { "sections".to_owned() } else { format!("keys of {}", at.header()) };
             format!("{}{list}: {}", did_you_mean(key, known), known.join(", "))
         }
@@ -55,7 +58,7 @@ pub(super) fn unknown_key(at: &At<'_>, name: &Spanned<DeString<'_>>, node: &Node
 
 /// What is wrong with a word that is none of a few, and a hint.
 pub(super) fn unknown_word(text: &str, path: &str, words: &[&str]) -> (String, String) {
-    (format!("{path} cannot be \"{text}\""), format!("{}write one of {}", did_you_mean(&text.to_lowercase(), words), words.join(", ")))
+    (format!("{path} cannot be \"{text}\""), format!("{}write one of {}", did_you_mean(text, words), words.join(", ")))
 }
 
 fn did_you_mean(name: &str, known: &[&str]) -> String {
@@ -65,8 +68,9 @@ fn did_you_mean(name: &str, known: &[&str]) -> String {
 /// The known name that is most like another, if any is.
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |candidate: &str| {
-        let contains = name.len() >= 4 && candidate.contains(name) || candidate.len() >= 4 && name.contains(candidate);
-        strsim::jaro_winkler(name, candidate).max(if contains { 0.9 } else { 0.0 })
+        let (name, candidate) = (name.to_lowercase(), candidate.to_lowercase());
+        let contains = name.len() >= 4 && candidate.contains(&name) || candidate.len() >= 4 && name.contains(&candidate);
+        strsim::jaro_winkler(&name, &candidate).max(if contains { 0.9 } else { 0.0 })
     };
     known.iter().copied().filter(|candidate| likeness(candidate) >= 0.8).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }

@@ -62,6 +62,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// What it means, on one line.
+    pub fn meaning(&self) -> String {
+        self.about.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The limits as numbers, durations being seconds and sizes bytes.
     pub fn limits(&self) -> Option<(f64, f64)> {
         let (from, to) = self.range.split_once(" to ")?;

@@ -60,7 +60,7 @@ pub(super) fn section(name: &str, node: &Node<'_>, at: &At<'_>) -> bool {
     }
     match until {
         Until::Refused(what) => {
-            at.wrong(format!("this version of pgtend does not {what}"), format!("remove [{name}], or set enabled = false in it"))
+            at.wrong(format!("this version of pgtend does not {what}"), format!("remove [{name}], or set enabled = false in it"));
         }
         Until::Noted(keys) => {
             at.document.notice(&at.span, format!("[{name}] is not used by this version of pgtend"));
@@ -70,6 +70,21 @@ pub(super) fn section(name: &str, node: &Node<'_>, at: &At<'_>) -> bool {
         }
     }
     true
+}
+
+/// What the reference says about them.
+pub(super) fn reference() -> String {
+    let mut text = String::from(
+        "These names are taken. A section that only tells more is accepted with a notice and does nothing yet; one on which somebody would\n\
+         rely is refused until it does what it says. With `enabled = false` each is accepted.\n\n| Section | This version |\n|---|---|\n",
+    );
+    for (name, until) in SECTIONS {
+        text.push_str(&match until {
+            Until::Noted(_) => format!("| `[{name}]` | accepted with a notice |\n"),
+            Until::Refused(what) => format!("| `[{name}]` | refused: it does not {what} |\n"),
+        });
+    }
+    text
 }
 
 fn check_keys(section: &str, table: &DeTable<'_>, keys: &[&str], at: &At<'_>) {

@@ -71,11 +71,11 @@ choice! {
     }
 }
 
-fn check_metrics(metrics: &Metrics, section: &Section<'_>) {
-    same_names("custom metric", metrics.custom.iter().map(|custom| custom.name.as_str()), section.node("custom"), section);
+fn check_metrics(metrics: &mut Metrics, section: &Section<'_>) {
+    same_names("custom metric", "custom", metrics.custom.iter().map(|custom| custom.name.as_str()), section);
 }
 
-fn check_custom(custom: &Custom, section: &Section<'_>) {
+fn check_custom(custom: &mut Custom, section: &Section<'_>) {
     if !is_label_name(&custom.name) {
         section.reject("name", format!("\"{}\" cannot be the name of a metric", custom.name), NAME_HINT);
     } else if custom.name == "pgtend" || custom.name.starts_with("pgtend_") {
@@ -89,7 +89,8 @@ fn check_custom(custom: &Custom, section: &Section<'_>) {
     }
     for column in custom.columns.keys().filter(|column| !is_label_name(column) || *column == "server") {
         let hint = format!("{NAME_HINT}; \"server\" is taken by the server's name. Rename it in the query with AS");
-        section.reject("columns", format!("\"{column}\" cannot be a column of the custom metric \"{}\"", custom.name), hint);
+        let what = format!("\"{column}\" cannot be a column of the custom metric \"{}\"", custom.name);
+        section.reject_at(&["columns".into(), column.as_str().into()], what, hint);
     }
     if custom.columns.values().all(|column| column.usage == Usage::Label) {
         let hint = "add [metrics.custom.columns] with NAME = { usage = \"GAUGE\", help = \"…\" }";

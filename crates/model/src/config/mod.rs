@@ -5,11 +5,13 @@
 //! reference. Everything here is pure; reading the file and its permissions is the business of the binary.
 
 mod choice;
+mod diff;
 mod hints;
 mod key;
 mod later;
 mod map;
 mod raw;
+mod reference;
 mod section;
 mod setting;
 mod values;
@@ -21,9 +23,11 @@ pub mod probes;
 pub mod secret;
 pub mod server;
 
+pub use diff::{Change, diff};
 pub use effective::{Effective, Level};
 pub use key::{Applies, Default, Key, Shape};
 pub use raw::{Notice, Parsed, Problems, parse};
+pub use reference::reference;
 pub use secret::{Dsn, Secrets};
 pub use server::Server;
 pub use setting::Setting;

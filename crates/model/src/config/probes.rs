@@ -3,25 +3,36 @@
 use super::hints;
 use super::key::{Key, Shape};
 use super::secret::Secrets;
-use super::section::section;
+use super::section::{Section, section};
 use super::setting::{At, Node, Setting};
 use crate::sample::Probe;
 use crate::sample::registry::SPECS;
+use crate::schedule::Cadence;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 section! {
     /// How often a probe runs and what it may cost.
-    pub struct ProbeSettings {
+    pub struct ProbeSettings, checked by check_probe {
         /// Whether it runs. What it would tell is then unknown, for the reason "disabled".
         enabled: bool = "true", now;
-        /// How often it runs. Not written: as often as [probes](probes.md) says.
-        every: Option<Duration> = none in "100ms to 7d", now;
+        /// How often it runs, at least 100ms. Not written: as often as [probes](probes.md) says. `"0s"`: only when somebody asks.
+        every: Option<Duration> = none in "0s to 7d", now;
         /// How long it may take. Not written: the server's `statement_timeout`.
         timeout: Option<Duration> = none in "10ms to 10min", now;
         /// Rows kept of one run; when there are more, the rest is cut, and the reading says so.
         max_rows: usize = "100000" in "1 to 10000000", now;
+    }
+}
+
+fn check_probe(settings: &mut ProbeSettings, section: &Section<'_>) {
+    if settings.every.is_some_and(|every| !every.is_zero() && every < Duration::from_millis(100)) {
+        section.reject(
+            "every",
+            format!("{}.every is less than 100ms", section.at.path),
+            "write \"0s\" for a probe that runs only when somebody asks",
+        );
     }
 }
 
@@ -38,6 +49,12 @@ impl Probes {
     /// How often a probe runs.
     pub fn every(&self, probe: Probe) -> Duration {
         self.get(probe).every.unwrap_or(probe.spec().every)
+    }
+
+    /// The probes that run by themselves, and how often.
+    pub fn cadence(&self) -> Cadence {
+        let running = self.0.iter().filter(|(_, settings)| settings.enabled);
+        running.map(|(probe, _)| (*probe, self.every(*probe))).filter(|(_, every)| !every.is_zero()).collect()
     }
 
     /// Changes the settings of one probe.

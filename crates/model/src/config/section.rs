@@ -1,9 +1,10 @@
 //! A section: a table with known keys. Declared once, it gives the type, its reading, its defaults and its reference.
 
+use super::hints;
 use super::key::{Default, Key, Shape};
 use super::raw::Document;
 use super::setting::{At, Node, Setting};
-use super::{hints, key};
+use crate::error::{Error, Kind};
 use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -25,7 +26,7 @@ impl<'a> Section<'a> {
                 Some(Self { at, table, keys, taken: RefCell::default() })
             }
             DeValue::Array(elements) if elements.iter().all(|element| element.get_ref().is_table()) => {
-                at.wrong(format!("[[{0}]] must be [{0}]: there is only one", at.path), format!("write [{}]", at.path));
+                at.wrong(format!("[[{}]] is no list: there is only one", at.path), format!("write [{}]", at.path));
                 None
             }
             _ => {
@@ -46,7 +47,7 @@ impl<'a> Section<'a> {
                 T::read(node, &at)
             }
             (None, Default::Required) => {
-                self.at.wrong(format!("{} has no {name}", self.at.header()), format!("{name}: {}", key.about.trim()));
+                self.at.wrong(format!("{} has no {name}", self.at.header()), format!("{name}: {}", key.meaning()));
                 None
             }
             (None, _) => Some(default_of(key)),
@@ -64,11 +65,16 @@ impl<'a> Section<'a> {
     }
 
     /// Notes that the value of a key is wrong, where it stands; the whole section when the key is not written.
-    pub(super) fn reject(&self, name: &str, what: impl Into<String>, hint: impl Into<String>) {
-        match self.table.get(name) {
-            Some(node) => self.at.below(name, node, None).wrong(what, hint),
-            None => self.at.wrong(what, hint),
-        }
+    pub(super) fn reject(&self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
+        self.reject_at(&[key.into()], what, hint);
+    }
+
+    /// Notes that a value is wrong, where it stands or as near as it was written.
+    pub(super) fn reject_at(&self, path: &[Step<'_>], what: impl Into<String>, hint: impl Into<String>) {
+        let (first, rest) = path.split_first().map_or((None, path), |(first, rest)| (first.of(self.table), rest));
+        let node = first.map(|first| rest.iter().try_fold(first, |node, step| step.below(node)).unwrap_or(first));
+        let span = node.map_or(self.at.span.clone(), Spanned::span);
+        self.at.document.problem(&span, Error::new(Kind::Config, what).hint(hint));
     }
 
     /// What there is to know about a key, if it is written.
@@ -82,11 +88,42 @@ impl<'a> Section<'a> {
     pub(super) fn node(&self, name: &str) -> Option<&'a Node<'a>> {
         self.table.get(name)
     }
+}
 
-    /// Notes that something below a key is wrong, where it stands.
-    pub(super) fn reject_node<T>(&self, node: &Spanned<T>, what: impl Into<String>, hint: impl Into<String>) {
-        let error = crate::error::Error::new(crate::error::Kind::Config, what).hint(hint);
-        self.at.document.problem(&node.span(), error);
+/// A step from a table or a list to what is in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step<'s> {
+    /// The value of a key.
+    Key(&'s str),
+    /// An element, counted from zero.
+    Element(usize),
+}
+
+impl<'s> From<&'s str> for Step<'s> {
+    fn from(key: &'s str) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl From<usize> for Step<'_> {
+    fn from(index: usize) -> Self {
+        Self::Element(index)
+    }
+}
+
+impl Step<'_> {
+    fn of<'n>(self, table: &'n DeTable<'n>) -> Option<&'n Node<'n>> {
+        match self {
+            Self::Key(key) => table.get(key),
+            Self::Element(_) => None,
+        }
+    }
+
+    fn below<'n>(self, node: &'n Node<'n>) -> Option<&'n Node<'n>> {
+        match self {
+            Self::Key(key) => node.get_ref().get(key),
+            Self::Element(index) => node.get_ref().get(index),
+        }
     }
 }
 
@@ -99,7 +136,7 @@ fn declared(keys: &'static [Key], name: &str) -> &'static Key {
 #[expect(clippy::expect_used, reason = "a test reads every default")]
 pub(super) fn default_of<T: Setting>(key: &'static Key) -> T {
     let text = match (key.default, key.shape) {
-        (key::Default::Value(text), _) => text,
+        (Default::Value(text), _) => text,
         (_, Shape::Value) => return T::absent().expect("only an optional key has no default"),
         (_, Shape::Array) => "[]",
         (_, Shape::Table | Shape::Tables | Shape::Map) => "{}",
@@ -143,8 +180,9 @@ macro_rules! section {
             fn read(node: &$crate::config::setting::Node<'_>, at: &$crate::config::setting::At<'_>) -> Option<Self> {
                 let section = $crate::config::section::Section::open(node, at, Self::KEYS)?;
                 $(let $field = section.take::<$ty>(stringify!($field));)+
-                let read = (|| Some(Self { $($field: $field?),+ }))();
-                $(if let Some(read) = &read {
+                #[allow(unused_mut, reason = "only a check may change what was read")]
+                let mut read = (|| Some(Self { $($field: $field?),+ }))();
+                $(if let Some(read) = &mut read {
                     $check(read, &section);
                 })?
                 section.close();

@@ -37,7 +37,7 @@ section! {
         /// `lock_timeout` of pgtend's sessions: how long a query may wait for a lock. Less than `statement_timeout`.
         lock_timeout: Duration = "'500ms'" in "1ms to 1min", now;
         /// How long all probes of one round may take together. Those whose turn does not come are unknown until the next round.
-        round_budget: Duration = "'5s'" in "100ms to 10min", now;
+        round_budget: Duration = "'3s'" in "100ms to 10min", now;
         /// Labels added to every metric of this server.
         labels: BTreeMap<String, String> = none, now;
     }
@@ -76,7 +76,7 @@ impl Server {
     }
 }
 
-fn check_server(server: &Server, section: &Section<'_>) {
+fn check_server(server: &mut Server, section: &Section<'_>) {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if server.name.is_empty() || server.name.len() > 63 || !server.name.chars().all(legal) {
         section.reject(
@@ -97,6 +97,7 @@ fn check_server(server: &Server, section: &Section<'_>) {
     }
     for label in server.labels.keys().filter(|label| !is_label_name(label) || *label == "server") {
         let hint = "labels are letters, digits and '_', and begin with a letter; \"server\" is taken by the server's name";
-        section.reject("labels", format!("\"{label}\" cannot be a label in [server.labels]"), hint);
+        let what = format!("\"{label}\" cannot be a label in [server.labels]");
+        section.reject_at(&["labels".into(), label.as_str().into()], what, hint);
     }
 }

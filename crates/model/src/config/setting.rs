@@ -208,7 +208,7 @@ impl Setting for Duration {
         Some(match unit {
             "seconds" if self.subsec_nanos() == 0 => i64::try_from(self.as_secs()).ok()?.into(),
             "seconds" => self.as_secs_f64().into(),
-            _ => show_duration(*self).into(),
+            _ => units::exact_duration(*self).into(),
         })
     }
 
@@ -235,16 +235,6 @@ fn read_duration(text: &str, at: &At<'_>) -> Option<Duration> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at 2^64 ms, beyond every limit")]
 fn whole_milliseconds(duration: Duration) -> Duration {
     Duration::from_millis((duration.as_secs_f64() * 1e3).round() as u64)
-}
-
-/// A duration in the largest unit that divides it.
-pub(super) fn show_duration(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    let units: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
-    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
-        Some((unit, name)) => format!("{}{name}", ms / unit),
-        None => format!("{ms}ms"),
-    }
 }
 
 /// A size in the largest unit that divides it.
@@ -324,7 +314,7 @@ impl<T: Setting> Setting for Vec<T> {
                 read.into_iter().collect()
             }
             DeValue::Table(_) if Self::SHAPE == Shape::Array => {
-                at.wrong(format!("[{0}] must be [[{0}]]: there can be several", at.path), format!("write [[{}]]", at.path));
+                at.wrong(format!("[{}] is a list, because there can be several", at.path), format!("write [[{}]]", at.path));
                 None
             }
             _ => {

@@ -3,9 +3,9 @@
 use super::{DecodeError, Row, RowSource, Sample, Slot, Unknown};
 use super::{
     activity, aios, archiver, backend_io, bgwriter, buffercache, checkpointer, connections, database, database_size, extensions,
-    file_settings, functions, hba, indexes, io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts,
-    replication, roles, sequences, server, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files,
-    wal_receiver,
+    file_settings, functions, hba, host_cpu, host_disk, host_filesystem, host_memory, host_network, host_pressure, host_process, indexes,
+    io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles, sequences, server, settings,
+    slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files, wal_receiver,
 };
 use std::time::Duration;
 
@@ -199,6 +199,20 @@ probes! {
     connections: Connections = connections::Connections, Query, Server, every 5.0 s;
     /// Per database: transactions, blocks, tuples, temporary files, deadlocks, distance from wraparound.
     database: Database = database::Database, Query, Server, every 5.0 s;
+    /// Processors of the host: time by mode, load, limits.
+    host_cpu: HostCpu = host_cpu::HostCpu, Host, Server, every 1.0 s;
+    /// Waits of the host's processes for processors, memory and disks.
+    host_pressure: HostPressure = host_pressure::HostPressure, Host, Server, every 5.0 s;
+    /// Memory of the host: use, swap, huge pages, limits.
+    host_memory: HostMemory = host_memory::HostMemory, Host, Server, every 5.0 s;
+    /// Block devices that carry the server's files.
+    host_disk: HostDisk = host_disk::HostDisk, Host, Server, every 5.0 s;
+    /// Room on the file systems of the server's directories.
+    host_filesystem: HostFilesystem = host_filesystem::HostFilesystem, Host, Server, every 10.0 s;
+    /// Network interfaces of the host.
+    host_network: HostNetwork = host_network::HostNetwork, Host, Server, every 5.0 s;
+    /// Processor time, memory and disk traffic of every server process.
+    host_process: HostProcess = host_process::HostProcess, Host, Server, every 1.0 s;
     /// Those that stream WAL from this server, with their lags.
     replication: Replication = replication::Replication, Query, Server, every 5.0 s;
     /// Replay on a standby: position, lag, pause, prefetching.

@@ -1,55 +1,112 @@
 //! The agent: watches servers, remembers what it saw, and answers for them.
 
+mod custom;
+mod host;
 mod order;
 mod server;
+mod settings;
 pub mod tasks;
 mod visit;
 mod watch;
 
 pub use order::{Order, Outcome};
-pub use server::{Databases, Server, Settings};
+pub use server::Server;
+pub use settings::Settings;
 
+use arc_swap::ArcSwap;
+use pgtend_model::config::Effective;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_postgres::connect::Environment;
 use std::sync::Arc;
 use tasks::Tasks;
+use tokio_util::sync::CancellationToken;
 
 /// A running agent. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Agent {
-    servers: Arc<[Server]>,
+pub struct Agent(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: ArcSwap<Effective>,
+    watched: ArcSwap<Vec<Watched>>,
     tasks: Tasks,
     started_at: jiff::Timestamp,
 }
 
+#[derive(Debug, Clone)]
+struct Watched {
+    settings: Settings,
+    server: Server,
+    ends: CancellationToken,
+}
+
 impl Agent {
-    /// Starts to watch these servers, in the order of the configuration.
-    pub fn start(settings: Vec<Settings>, tasks: Tasks) -> Self {
-        let watch = |settings: Settings| {
-            let (server, inbox) = Server::new(&settings);
-            let name = format!("watch {}", settings.name);
-            tasks.spawn(name, watch::Watch::new(settings, server.clone(), inbox, tasks.clone()).run());
-            server
-        };
-        let servers = settings.into_iter().map(watch).collect();
-        Self { servers, tasks, started_at: jiff::Timestamp::now() }
+    /// Starts to watch the servers of a configuration.
+    ///
+    /// # Errors
+    /// When a connection string, or a file that it names, cannot be read. A server that cannot be reached is no error.
+    pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
+        let inner =
+            Inner { config: ArcSwap::from_pointee(config.clone()), watched: ArcSwap::default(), tasks, started_at: jiff::Timestamp::now() };
+        let agent = Self(Arc::new(inner));
+        agent.reload(config)?;
+        Ok(agent)
+    }
+
+    /// Goes over to another configuration: watches what is new, lets go of what is gone, starts anew what changed, and leaves alone what
+    /// did not. Keys that need a restart keep their effect until then.
+    ///
+    /// # Errors
+    /// As [`Agent::start`]; then everything stays as it was.
+    pub fn reload(&self, config: Effective) -> Result<()> {
+        let wanted = Settings::all(&config, &Environment::from_process())?;
+        let old = self.0.watched.load_full();
+        let new: Vec<Watched> = wanted.into_iter().map(|settings| self.watched(settings, &old)).collect();
+        for watched in old.iter().filter(|old| !new.iter().any(|new| new.server.is(&old.server))) {
+            watched.ends.cancel();
+        }
+        self.0.watched.store(Arc::new(new));
+        self.0.config.store(Arc::new(config));
+        Ok(())
+    }
+
+    fn watched(&self, settings: Settings, old: &[Watched]) -> Watched {
+        let known = old.iter().find(|old| old.server.name() == settings.server.name);
+        if let Some(known) = known.filter(|known| known.settings.same(&settings)) {
+            return known.clone();
+        }
+        let (server, orders) = known.map_or_else(|| Server::new(&settings), |known| known.server.renewed(&settings));
+        let ends = self.0.tasks.token();
+        let watch = watch::Watch::new(settings.clone(), server.clone(), orders, ends.clone());
+        self.0.tasks.spawn(format!("watch {}", server.name()), watch.run());
+        if let Some(host) = host::HostWatch::new(&settings, server.clone(), ends.clone()) {
+            self.0.tasks.spawn_blocking(format!("host {}", server.name()), move || host.run());
+        }
+        Watched { settings, server, ends }
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Effective> {
+        self.0.config.load_full()
     }
 
     /// The servers, in the order of the configuration.
-    pub fn servers(&self) -> &[Server] {
-        &self.servers
+    pub fn servers(&self) -> Vec<Server> {
+        self.0.watched.load().iter().map(|watched| watched.server.clone()).collect()
     }
 
     /// The server of this name, or the only one there is.
     ///
     /// # Errors
     /// `NotFound` with the names there are; `Usage` when none is named and there are several.
-    pub fn server(&self, name: Option<&str>) -> Result<&Server> {
-        let names = || self.servers.iter().map(|server| server.view().name.clone()).collect::<Vec<_>>().join(", ");
-        match (name, &*self.servers) {
-            (Some(name), servers) => servers.iter().find(|server| server.view().name == name).ok_or_else(|| {
+    pub fn server(&self, name: Option<&str>) -> Result<Server> {
+        let servers = self.servers();
+        let names = || servers.iter().map(Server::name).collect::<Vec<_>>().join(", ");
+        match (name, servers.as_slice()) {
+            (Some(name), servers) => servers.iter().find(|server| server.name() == name).cloned().ok_or_else(|| {
                 Error::new(Kind::NotFound, format!("no server is named \"{name}\"")).hint(format!("there are: {}", names()))
             }),
-            (None, [only]) => Ok(only),
+            (None, [only]) => Ok(only.clone()),
             (None, []) => Err(Error::new(Kind::NotFound, "no server is configured")),
             (None, [..]) => Err(Error::new(Kind::Usage, "which server?").hint(format!("name one of: {}", names()))),
         }
@@ -57,11 +114,11 @@ impl Agent {
 
     /// Its tasks.
     pub fn tasks(&self) -> &Tasks {
-        &self.tasks
+        &self.0.tasks
     }
 
     /// When it started.
     pub fn started_at(&self) -> jiff::Timestamp {
-        self.started_at
+        self.0.started_at
     }
 }

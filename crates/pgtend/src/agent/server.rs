@@ -1,82 +1,63 @@
 //! One watched server as the rest of the agent sees it: what is known of it now, and a way to ask something of its connection.
 
+use super::order::{Order, Outcome};
+use super::settings::Settings;
 use arc_swap::ArcSwap;
 use pgtend_model::ash::Ring;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::schedule::Cadence;
-use pgtend_model::view::{Link, View};
-use pgtend_postgres::connect::{Limits, Target};
-use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use pgtend_model::sample::registry::SPECS;
+use pgtend_model::view::View;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
-use super::order::{Order, Outcome};
-
-/// How one server is watched.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Its name in the configuration.
-    pub name: String,
-    /// How to connect.
-    pub target: Target,
-    /// Its data directory where the agent runs beside it.
-    pub data_directory: Option<PathBuf>,
-    /// Bounds of its session.
-    pub limits: Limits,
-    /// Most time that the probes of one round may take together.
-    pub round_budget: Duration,
-    /// How often each probe runs.
-    pub cadence: Cadence,
-    /// Which databases the per-database probes visit besides the connected one.
-    pub databases: Databases,
-    /// Most samples of sessions that are kept in memory.
-    pub ash_samples: usize,
-    /// Most bytes that samples of sessions may take in memory.
-    pub ash_bytes: usize,
-}
-
-/// Which databases the per-database probes visit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Databases {
-    /// Every database that allows connections and is no template, up to a number, largest first.
-    All {
-        /// Left out by name.
-        except: Vec<String>,
-        /// Most databases visited.
-        most: usize,
-    },
-    /// These.
-    Only(Vec<String>),
-}
+/// An order with the place where its outcome is waited for.
+pub(super) type Envelope = (Order, oneshot::Sender<Result<Outcome>>);
 
 /// One watched server. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Server {
+    name: Arc<str>,
     view: Arc<ArcSwap<View>>,
+    working: Arc<Mutex<View>>,
     ash: Arc<RwLock<Ring>>,
-    orders: mpsc::Sender<(Order, oneshot::Sender<Result<Outcome>>)>,
-}
-
-/// The watch's side of a [`Server`].
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) orders: mpsc::Receiver<(Order, oneshot::Sender<Result<Outcome>>)>,
+    orders: mpsc::Sender<Envelope>,
 }
 
 impl Server {
-    pub(super) fn new(settings: &Settings) -> (Self, Inbox) {
-        let view = View {
-            name: settings.name.clone(),
-            target: settings.target.address(),
-            link: Link::Connecting,
-            data_directory: settings.data_directory.clone(),
-            readings: Default::default(),
-        };
+    /// A server of which nothing is known yet, and the orders that its watch has to take.
+    pub(super) fn new(settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
+        let mut view = View::unseen(&settings.server.name, settings.target.address());
+        view.data_directory.clone_from(&settings.server.data_directory);
+        for spec in SPECS {
+            if let Some(unknown) = settings.never(spec.probe) {
+                view.readings.fail(spec.probe, unknown);
+            }
+        }
+        let ash = Ring::new(settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX));
         let (sender, orders) = mpsc::channel(16);
-        let ash = Ring::new(settings.ash_samples, settings.ash_bytes);
-        let server = Self { view: Arc::new(ArcSwap::from_pointee(view)), ash: Arc::new(RwLock::new(ash)), orders: sender };
-        (server, Inbox { orders })
+        let server = Self {
+            name: settings.server.name.as_str().into(),
+            view: Arc::new(ArcSwap::from_pointee(view.clone())),
+            working: Arc::new(Mutex::new(view)),
+            ash: Arc::new(RwLock::new(ash)),
+            orders: sender,
+        };
+        (server, orders)
+    }
+
+    /// The same server under new settings: its session history is kept.
+    pub(super) fn renewed(&self, settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
+        let (mut server, orders) = Self::new(settings);
+        server.ash = self.ash.clone();
+        let mut ring = server.ash.write().unwrap_or_else(PoisonError::into_inner);
+        ring.set_bounds(settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX));
+        drop(ring);
+        (server, orders)
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// All that is known of it now.
@@ -89,8 +70,17 @@ impl Server {
         &self.ash
     }
 
-    pub(super) fn publish(&self, view: &View) {
-        self.view.store(Arc::new(view.clone()));
+    /// Whether both are the same watch, not merely of the same server.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.view, &other.view)
+    }
+
+    /// Changes what is known of it. Readers see the change as a whole.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut working);
+        self.view.store(Arc::new(working.clone()));
+        outcome
     }
 
     /// Has its one connection carry out an order, after the probe that is running now.

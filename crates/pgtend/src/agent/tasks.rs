@@ -30,9 +30,25 @@ impl Tasks {
         });
     }
 
+    /// Starts work that blocks on a thread of its own, under a name. It is expected to end soon after its token is cancelled.
+    pub fn spawn_blocking(&self, name: impl Into<String>, work: impl FnOnce() + Send + 'static) {
+        let name = name.into();
+        let tasks = self.clone();
+        tasks.count(&name, true);
+        self.tracker.spawn_blocking(move || {
+            let _leaves = Leaves { tasks: &tasks, name: &name };
+            work();
+        });
+    }
+
     /// Resolves when the agent is asked to end.
     pub async fn cancelled(&self) {
         self.cancelled.cancelled().await;
+    }
+
+    /// A token that ends with the agent, or before, without ending the agent.
+    pub fn token(&self) -> CancellationToken {
+        self.cancelled.child_token()
     }
 
     /// Asks all tasks to end.

@@ -1,13 +1,11 @@
 //! Takes the per-database probes to each database: first on the session that is there, then by short visits, one at a time.
 
-use super::server::{Databases, Settings};
+use super::settings::Settings;
 use jiff::Timestamp;
 use pgtend_model::error::Error;
 use pgtend_model::sample::{Probe, Reason, Taken, Unknown};
-use pgtend_model::signal::APPLICATION_NAME;
 use pgtend_postgres::connect::{Session, error::unknown};
 use pgtend_postgres::probe::{Failure, Prober, Texts};
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// Busiest first, so that a bound on their number or on time cuts the quiet ones.
@@ -35,9 +33,8 @@ pub(super) async fn all(
             visit.miss(&Unknown::new(Reason::Budget, format!("from database {database} on, not visited: the round's time was used up")));
             break;
         }
-        if let Databases::All { most, .. } = &settings.databases
-            && n + 1 >= *most
-        {
+        let most = settings.server.max_databases;
+        if n + 1 >= most {
             visit.miss(&Unknown::new(Reason::Disabled, format!("from database {database} on, not visited: max_databases is {most}")));
             break;
         }
@@ -56,15 +53,12 @@ fn nothing_is_unknown(outcome: Outcome) -> Outcome {
 }
 
 async fn elsewhere(settings: &Settings, session: &Session) -> Vec<String> {
-    match &settings.databases {
-        Databases::Only(names) => names.iter().filter(|name| *name != settings.target.database()).cloned().collect(),
-        Databases::All { except, .. } => match session.client().query(DATABASES, &[]).await {
-            Ok(rows) => rows.iter().map(|row| row.get(0)).filter(|name| !except.contains(name)).collect(),
-            Err(error) => {
-                tracing::warn!(server = settings.name, error = %unknown(&error), "the list of databases could not be had");
-                Vec::new()
-            }
-        },
+    match session.client().query(DATABASES, &[]).await {
+        Ok(rows) => rows.iter().map(|row| row.get(0)).filter(|name: &String| settings.server.watches(name)).collect(),
+        Err(error) => {
+            tracing::warn!(server = settings.server.name, error = %unknown(&error), "the list of databases could not be had");
+            Vec::new()
+        }
     }
 }
 
@@ -91,11 +85,11 @@ impl Visit<'_> {
 
     async fn there(&mut self, settings: &Settings, database: &str) {
         let target = settings.target.with_database(database);
-        let session = match Session::open(&target, &settings.limits, APPLICATION_NAME).await {
+        let session = match Session::open(&target, &settings.limits(), &settings.server.application_name).await {
             Ok(session) => session,
             Err(error) => return self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what))),
         };
-        let mut prober = Prober::new(session.version(), settings.limits.statement_timeout + Duration::from_secs(1));
+        let mut prober = Prober::new(session.version(), settings.patience());
         if let Err(error) = self.here(&session, &mut prober, database).await {
             self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what)));
         }

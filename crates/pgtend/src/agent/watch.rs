@@ -1,21 +1,23 @@
 //! Watches one server: one connection, rounds of probes under a time budget, and patience when it is gone.
 
+use super::custom::CustomMetrics;
 use super::order::{carry_out, not_connected};
-use super::server::{Inbox, Server, Settings};
-use super::tasks::Tasks;
+use super::server::{Envelope, Server};
+use super::settings::Settings;
 use super::visit;
 use jiff::Timestamp;
+use pgtend_model::ash::cpu_ms;
 use pgtend_model::error::Error;
-use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Origin, Probe, Reason, Scope, Unknown};
 use pgtend_model::schedule::{Schedule, backoff};
-use pgtend_model::signal::APPLICATION_NAME;
-use pgtend_model::view::{Link, View};
+use pgtend_model::view::Link;
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
-use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How often extensions are looked for anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
@@ -23,11 +25,11 @@ const REFRESH_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Watch {
     settings: Settings,
     server: Server,
-    inbox: Inbox,
-    tasks: Tasks,
-    view: View,
+    orders: mpsc::Receiver<Envelope>,
+    ends: CancellationToken,
     texts: Texts,
     schedule: Schedule,
+    custom: CustomMetrics,
     began: Instant,
     failed_attempts: u32,
 }
@@ -39,23 +41,23 @@ enum End {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings, server: Server, inbox: Inbox, tasks: Tasks) -> Self {
-        let view = View::clone(&server.view());
-        let schedule = Schedule::new(settings.cadence.clone());
-        Self { settings, server, inbox, tasks, view, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
+    pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
+        let schedule = Schedule::new(settings.cadence(Origin::Query));
+        let custom = CustomMetrics::new(&settings);
+        Self { settings, server, orders, ends, custom, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
     }
 
     pub(super) async fn run(mut self) {
-        let tasks = self.tasks.clone();
+        let ends = self.ends.clone();
         loop {
             let end = tokio::select! {
-                () = tasks.cancelled() => End::Cancelled,
+                () = ends.cancelled() => End::Cancelled,
                 end = self.stretch() => end,
             };
             let End::Lost(error) = end else { return };
             let wait = self.lost(error);
             tokio::select! {
-                () = tasks.cancelled() => return,
+                () = ends.cancelled() => return,
                 () = self.decline_orders(wait) => {}
             }
         }
@@ -63,7 +65,7 @@ impl Watch {
 
     /// From one connection's opening to its end.
     async fn stretch(&mut self) -> End {
-        match Session::open(&self.settings.target, &self.settings.limits, APPLICATION_NAME).await {
+        match Session::open(&self.settings.target, &self.settings.limits(), &self.settings.server.application_name).await {
             Ok(session) => {
                 self.connected();
                 End::Lost(self.rounds(&session).await)
@@ -73,7 +75,7 @@ impl Watch {
     }
 
     async fn rounds(&mut self, session: &Session) -> Error {
-        let mut prober = Prober::new(session.version(), self.settings.limits.statement_timeout + Duration::from_secs(1));
+        let mut prober = Prober::new(session.version(), self.settings.patience());
         let mut refreshed = Instant::now();
         loop {
             if refreshed.elapsed() >= REFRESH_EVERY {
@@ -82,7 +84,6 @@ impl Watch {
             }
             let due = self.schedule.due(self.began.elapsed());
             let outcome = self.round(session, &mut prober, &due).await;
-            self.server.publish(&self.view);
             if let Err(error) = outcome {
                 return error;
             }
@@ -94,12 +95,13 @@ impl Watch {
 
     /// Waits for the next probe's turn and carries out orders meanwhile.
     async fn rest(&mut self, session: &Session) -> Result<(), Error> {
-        let until = self.began + self.schedule.next_turn().unwrap_or(Duration::from_secs(1));
+        let turns = [self.schedule.next_turn(), self.custom.next_turn()];
+        let until = self.began + turns.into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 error = session.closed() => return Err(error),
-                Some((order, answer)) = self.inbox.orders.recv() => {
+                Some((order, answer)) = self.orders.recv() => {
                     let outcome = carry_out(session, &order).await;
                     let _nobody_waits_any_more = answer.send(outcome);
                 }
@@ -108,12 +110,13 @@ impl Watch {
     }
 
     async fn round(&mut self, session: &Session, prober: &mut Prober, due: &[Probe]) -> Result<(), Error> {
-        let ends = Instant::now() + self.settings.round_budget;
+        let ends = Instant::now() + self.settings.server.round_budget;
         let per_database: Vec<Probe> = due.iter().copied().filter(|probe| probe.spec().scope == Scope::Database).collect();
         for probe in due.iter().copied().filter(|probe| probe.spec().scope == Scope::Server) {
             self.schedule.ran(probe, self.began.elapsed());
             if Instant::now() >= ends {
-                self.view.readings.fail(probe, over_budget(self.settings.round_budget));
+                let unknown = over_budget(self.settings.server.round_budget);
+                self.server.update(|view| view.readings.fail(probe, unknown));
             } else {
                 self.probe(session, prober, probe).await?;
             }
@@ -121,20 +124,17 @@ impl Watch {
         if !per_database.is_empty() {
             self.per_database(session, prober, &per_database, ends).await?;
         }
-        Ok(())
+        self.custom(session).await
     }
 
     async fn probe(&mut self, session: &Session, prober: &mut Prober, probe: Probe) -> Result<(), Error> {
         let mut taken = probe.empty(Timestamp::now());
         let asked = Instant::now();
-        let outcome = match probe.spec().origin {
-            Origin::Query => prober.run(session.client(), probe, &mut self.texts, &mut taken).await,
-            Origin::Host => Err(Failure::Probe(Unknown::new(Reason::Remote, "the agent does not run on the server's host"))),
-        };
+        let outcome = prober.run(session.client(), probe, &mut self.texts, &mut taken).await;
         taken.add_took(asked.elapsed());
         match outcome {
-            Ok(()) => self.view.readings.put(taken),
-            Err(Failure::Probe(unknown)) => self.view.readings.fail(probe, unknown),
+            Ok(()) => self.server.update(|view| view.readings.put(taken)),
+            Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(probe, unknown)),
             Err(Failure::Session(error)) => return Err(error),
         }
         if probe == Probe::Activity {
@@ -149,26 +149,38 @@ impl Watch {
             self.schedule.ran(*probe, self.began.elapsed());
         }
         for outcome in visit::all(&self.settings, session, prober, &mut self.texts, due, ends).await? {
-            match outcome {
-                Ok(taken) => self.view.readings.put(taken),
-                Err((probe, unknown)) => self.view.readings.fail(probe, unknown),
-            }
+            self.server.update(|view| match outcome {
+                Ok(taken) => view.readings.put(taken),
+                Err((probe, unknown)) => view.readings.fail(probe, unknown),
+            });
+        }
+        Ok(())
+    }
+
+    async fn custom(&mut self, session: &Session) -> Result<(), Error> {
+        let old = self.server.view();
+        for reading in self.custom.round(&self.settings, session, self.began.elapsed(), &old.custom).await? {
+            self.server.update(|view| {
+                view.custom.retain(|known| known.name != reading.name);
+                view.custom.push(Arc::new(reading));
+            });
         }
         Ok(())
     }
 
     fn remember_sessions(&self) {
-        if let Ok(sample) = self.view.readings.activity.current() {
-            let mut ring = self.server.ash().write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            ring.record(sample, &HashMap::new());
+        let view = self.server.view();
+        if let Ok(sample) = view.readings.activity.current() {
+            let mut ring = self.server.ash().write().unwrap_or_else(PoisonError::into_inner);
+            ring.record(sample, &cpu_ms(&view.readings.host_process));
         }
     }
 
     fn connected(&mut self) {
         self.failed_attempts = 0;
         self.schedule.restart();
-        self.view.link = Link::Up { since: Timestamp::now() };
-        tracing::info!(server = self.view.name, target = self.view.target, "watching");
+        self.server.update(|view| view.link = Link::Up { since: Timestamp::now() });
+        tracing::info!(server = self.server.name(), target = self.settings.target.address(), "watching");
     }
 
     /// Notes the loss, and says how long to wait before the next attempt.
@@ -176,18 +188,21 @@ impl Watch {
         self.failed_attempts += 1;
         let wait = backoff(self.failed_attempts, chance());
         let now = Timestamp::now();
-        let since = match &self.view.link {
+        let since = match &self.server.view().link {
             Link::Down { since, .. } => *since,
             Link::Connecting | Link::Up { .. } => {
-                tracing::error!(server = self.view.name, target = self.view.target, error = error.what, hint = error.hint, "server lost");
+                let target = self.settings.target.address();
+                tracing::error!(server = self.server.name(), target, error = error.what, hint = error.hint, "server lost");
                 now
             }
         };
-        for spec in SPECS.iter().filter(|spec| spec.origin == Origin::Query) {
-            self.view.readings.fail(spec.probe, Unknown::new(Reason::Unreachable, error.what.clone()));
-        }
-        self.view.link = Link::Down { since, why: error, retry_at: now + wait };
-        self.server.publish(&self.view);
+        let asked: Vec<Probe> = self.settings.cadence(Origin::Query).into_keys().collect();
+        self.server.update(|view| {
+            for probe in asked {
+                view.readings.fail(probe, Unknown::new(Reason::Unreachable, error.what.clone()));
+            }
+            view.link = Link::Down { since, why: error, retry_at: now + wait };
+        });
         wait
     }
 
@@ -196,8 +211,8 @@ impl Watch {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
-                Some((_, answer)) = self.inbox.orders.recv() => {
-                    let _nobody_waits_any_more = answer.send(Err(not_connected(&self.view.name)));
+                Some((_, answer)) = self.orders.recv() => {
+                    let _nobody_waits_any_more = answer.send(Err(not_connected(self.server.name())));
                 }
             }
         }

@@ -1,37 +1,62 @@
-//! Listeners: TCP and the Unix socket.
+//! Listeners: the API over TCP and over its Unix socket, and the metrics over TCP.
 
+use super::{metrics_router, router};
 use crate::agent::Agent;
 use axum::Router;
 use pgtend_model::error::{Error, Kind, Result};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, UnixListener};
 
-/// Where the API answers.
+/// Where the agent answers, with the ports that were taken where 0 was asked for.
 #[derive(Debug, Clone)]
 pub struct Listening {
-    /// The address, with the port that was taken where 0 was asked for.
-    pub api: SocketAddr,
+    /// The API.
+    pub api: Option<SocketAddr>,
+    /// The metrics.
+    pub metrics: Option<SocketAddr>,
+    /// The API's Unix socket.
+    pub socket: Option<PathBuf>,
 }
 
-/// Serves the API over TCP and over a Unix socket until the agent ends.
+/// Serves everything that the configuration wants until the agent ends.
 ///
 /// # Errors
 /// `System` when an address or the socket cannot be had.
-pub async fn serve(agent: &Agent, router: Router, api: SocketAddr, socket: &Path) -> Result<Listening> {
-    let tcp = TcpListener::bind(api).await.map_err(|error| taken(&api.to_string(), &error))?;
-    let address = tcp.local_addr().map_err(|error| taken(&api.to_string(), &error))?;
-    let _stale = std::fs::remove_file(socket);
-    let unix = UnixListener::bind(socket).map_err(|error| taken(&socket.display().to_string(), &error))?;
-    let (tasks, ends, also_ends) = (agent.tasks(), agent.tasks().clone(), agent.tasks().clone());
-    let (over_tcp, over_unix) = (router.clone(), router);
-    tasks.spawn("api tcp", async move {
-        report(axum::serve(tcp, over_tcp).with_graceful_shutdown(async move { ends.cancelled().await }).await);
+pub async fn serve(agent: &Agent) -> Result<Listening> {
+    let config = agent.config();
+    let api = router(agent.clone());
+    let mut listening = Listening { api: None, metrics: None, socket: None };
+    if let Some(address) = config.api.listen.address() {
+        listening.api = Some(over_tcp(agent, "api", address, api.clone()).await?);
+    }
+    if let Some(address) = config.metrics.listen.address() {
+        listening.metrics = Some(over_tcp(agent, "metrics", address, metrics_router(agent.clone())).await?);
+    }
+    let socket = config.socket();
+    over_socket(agent, &socket, api)?;
+    listening.socket = Some(socket);
+    Ok(listening)
+}
+
+async fn over_tcp(agent: &Agent, name: &str, address: SocketAddr, router: Router) -> Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await.map_err(|error| taken(&address.to_string(), &error))?;
+    let address = listener.local_addr().map_err(|error| taken(&address.to_string(), &error))?;
+    let ends = agent.tasks().clone();
+    agent.tasks().spawn(format!("listen {name}"), async move {
+        report(axum::serve(listener, router).with_graceful_shutdown(async move { ends.cancelled().await }).await);
     });
-    tasks.spawn("api socket", async move {
-        report(axum::serve(unix, over_unix).with_graceful_shutdown(async move { also_ends.cancelled().await }).await);
+    Ok(address)
+}
+
+fn over_socket(agent: &Agent, path: &Path, router: Router) -> Result<()> {
+    let _stale = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path).map_err(|error| taken(&path.display().to_string(), &error))?;
+    let ends = agent.tasks().clone();
+    agent.tasks().spawn("listen socket", async move {
+        report(axum::serve(listener, router).with_graceful_shutdown(async move { ends.cancelled().await }).await);
     });
-    Ok(Listening { api: address })
+    Ok(())
 }
 
 fn report(outcome: std::io::Result<()>) {

@@ -26,6 +26,11 @@ pub fn router(agent: Agent) -> Router {
         .with_state(agent)
 }
 
+/// The listener for Prometheus: `/metrics` and nothing else.
+pub fn metrics_router(agent: Agent) -> Router {
+    Router::new().route("/metrics", get(metrics::prometheus)).fallback(nowhere).with_state(agent)
+}
+
 async fn nowhere(uri: axum::http::Uri) -> answer::Failed {
     let what = format!("there is nothing at {}", uri.path());
     answer::Failed(Error::new(Kind::NotFound, what).hint("GET /api/v1/openapi.json lists what there is"))

@@ -1,47 +1,44 @@
 //! `pgtend agent`: the daemon beside existing servers.
 
 use super::Global;
-use crate::agent::tasks::Tasks;
-use crate::agent::{self, Databases, Settings};
-use crate::api;
+use crate::config::ConfigFile;
+use crate::daemon::{Daemon, Told};
 use clap::Args;
-use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::schedule::default_cadence;
-use pgtend_postgres::connect::{Environment, Limits, Target};
-use std::time::Duration;
+use pgtend_model::config::{Effective, Notice};
+use pgtend_model::error::Result;
 
 /// Watches servers until it is told to end
+///
+/// SIGHUP makes it read its configuration again; SIGTERM and SIGINT end it. PostgreSQL is never touched by either.
 #[derive(Debug, Args)]
 pub(super) struct Agent {
-    /// Where the API answers; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    api: std::net::SocketAddr,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 impl Agent {
-    pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        let target = Target::resolve(global.connection.as_deref(), &Environment::from_process())?;
-        let settings = Settings {
-            name: "main".to_owned(),
-            target,
-            data_directory: None,
-            limits: Limits::default(),
-            round_budget: Duration::from_secs(3),
-            cadence: default_cadence(),
-            databases: Databases::All { except: Vec::new(), most: 50 },
-            ash_samples: 86_400,
-            ash_bytes: 32 << 20,
-        };
-        let agent = agent::Agent::start(vec![settings], Tasks::default());
-        let socket = global.socket.clone().unwrap_or_else(|| "/tmp/pgtend.sock".into());
-        let listening = api::serve(&agent, api::router(agent.clone()), self.api, &socket).await?;
-        tracing::info!(api = %listening.api, socket = %socket.display(), "ready");
-        tokio::signal::ctrl_c().await.map_err(|error| Error::new(Kind::System, error.to_string()))?;
-        agent.tasks().cancel();
-        let stragglers = agent.tasks().finished(Duration::from_secs(5)).await;
-        if !stragglers.is_empty() {
-            tracing::warn!(tasks = stragglers.join(", "), "tasks did not end in time");
+    pub(super) async fn run(&self, _global: &Global) -> Result<u8> {
+        let config = self.file.load()?;
+        let mut daemon = Daemon::start(config.effective).await?;
+        tell(&config.notices);
+        daemon.ready();
+        tracing::info!(api = ?daemon.listening.api, metrics = ?daemon.listening.metrics, "ready");
+        while daemon.told().await == Told::Reload {
+            daemon.reload(load(&self.file));
         }
+        daemon.stop().await;
         Ok(0)
+    }
+}
+
+fn load(file: &ConfigFile) -> Result<Effective> {
+    let parsed = file.load()?;
+    tell(&parsed.notices);
+    Ok(parsed.effective)
+}
+
+fn tell(notices: &[Notice]) {
+    for notice in notices {
+        tracing::warn!(place = notice.place, "{}", notice.text);
     }
 }

@@ -1,6 +1,10 @@
 //! The command line: a file a command.
 
 mod agent;
+mod completions;
+mod config;
+mod generate_docs;
+mod man;
 pub mod output;
 pub mod source;
 mod status;
@@ -12,7 +16,7 @@ use std::path::PathBuf;
 
 /// pgtend looks after PostgreSQL: it watches a server, says what is wrong and what to do, and does it safely.
 #[derive(Debug, Parser)]
-#[command(name = "pgtend", version, propagate_version = true, max_term_width = 120)]
+#[command(name = "pgtend", version, propagate_version = true, max_term_width = 120, after_long_help = EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -20,19 +24,49 @@ pub struct Cli {
     command: Command,
 }
 
+/// What [`pgtend_model::error::Kind::exit_code`] means to scripts.
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done; for status and ping: the server answers
+   1  not all of it was done: a session was refused or had changed, or nobody said yes
+   2  status: a server does not answer
+  64  the command line makes no sense       66  what was named does not exist
+  65  the state of things does not allow it 69  agent or server cannot be reached
+  70  a defect of pgtend                    71  the operating system said no
+  72  this PostgreSQL cannot do it          75  it took too long, or is refused for now: try again
+  76  PostgreSQL reported an error          77  wrong credentials, or the role may not do this
+  78  the configuration is wrong
+ping answers with 0 to 3 as pg_isready does: accepting, rejecting, no response, no attempt.";
+
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which server, and how to print")]
 pub struct Global {
-    /// Ask PostgreSQL itself instead of an agent: a connection string, or a service file's entry.
+    /// Ask PostgreSQL itself instead of an agent: a connection string (`host=… dbname=…`, `postgresql://…`, `service=…`)
+    ///
+    /// What it leaves open comes from the PG* variables, the password file and the service file, as with psql; "" takes everything
+    /// from there.
     #[arg(long, global = true, value_name = "DSN")]
     pub connection: Option<String>,
-    /// Which of the agent's servers.
+    /// Which of the agent's servers
     #[arg(long, global = true, value_name = "NAME")]
     pub server: Option<String>,
-    /// The agent's Unix socket.
-    #[arg(long, global = true, value_name = "PATH", env = "PGTEND_SOCKET")]
+    /// The agent's Unix socket
+    ///
+    /// Without it: the only one in /run/pgtend for root, in $XDG_RUNTIME_DIR/pgtend or /tmp/pgtend-UID for others, or in
+    /// $PGTEND_RUNTIME_DIR.
+    #[arg(long, global = true, value_name = "PATH", env = "PGTEND_SOCKET", hide_env_values = true)]
     pub socket: Option<PathBuf>,
-    /// How to print.
+    /// An agent on another machine: https://HOST:8080
+    #[arg(long, global = true, value_name = "URL", env = "PGTEND_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// File with the token for --url; without it the variable PGTEND_TOKEN
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificates (PEM) that --url trusts instead of the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// How to print
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
@@ -41,6 +75,11 @@ pub struct Global {
 enum Command {
     Agent(agent::Agent),
     Status(status::Status),
+    Config(config::Config),
+    #[command(hide = true)]
+    GenerateDocs(generate_docs::GenerateDocs),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Cli {
@@ -49,9 +88,30 @@ impl Cli {
     /// # Errors
     /// What went wrong, for the person who asked.
     pub async fn run(self) -> Result<u8> {
+        let global = &self.global;
         match self.command {
-            Command::Agent(command) => command.run(&self.global).await,
-            Command::Status(command) => command.run(&self.global).await,
+            Command::Agent(command) => command.run(global).await,
+            Command::Status(command) => command.run(global).await,
+            Command::Config(command) => command.run(global),
+            Command::GenerateDocs(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
+    }
+
+    /// Whether the command runs for long and its log is what one reads; others speak for themselves.
+    pub fn is_daemon(&self) -> bool {
+        matches!(self.command, Command::Agent(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
     }
 }

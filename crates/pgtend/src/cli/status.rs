@@ -22,8 +22,9 @@ impl Status {
 impl Tabular for status::Status {
     fn tables(&self) -> Vec<Table> {
         let mut table = Table::new("", &[]);
-        let mut row =
-            |name: &str, value: Option<String>| table.rows.push(vec![name.to_owned(), value.unwrap_or_else(|| "unknown".to_owned())]);
+        let mut row = |name: &str, value: Option<String>| {
+            table.rows.push(vec![name.into(), value.unwrap_or_else(|| "unknown".to_owned()).into()]);
+        };
         row("server", Some(format!("{} at {}: {}", self.server, self.target, self.state)));
         row("version", self.version.clone());
         row("role", self.role.clone());
@@ -34,7 +35,8 @@ impl Tabular for status::Status {
         row("cache hits", self.cache_hit_ratio.map(|ratio| format!("{:.1} %", ratio * 100.0)));
         row("blocked", self.sessions.blocked.map(|count| count.to_string()));
         let mut unknown = Table::new("", &[]);
-        unknown.rows = self.unknown.iter().map(|(place, why)| vec![format!("{place} is unknown:"), why.detail.clone()]).collect();
+        unknown.rows =
+            self.unknown.iter().map(|(place, why)| vec![format!("{place} is unknown:").into(), why.detail.clone().into()]).collect();
         vec![table, unknown]
     }
 }

@@ -1,4 +1,7 @@
 //! The integration tests: everything that needs a real server, in one binary.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod config;
 mod harness;
+mod host;
+mod process;

@@ -42,6 +42,14 @@ impl Target {
         Self(config)
     }
 
+    /// The same, with this password.
+    #[must_use]
+    pub fn with_password(&self, password: &str) -> Self {
+        let mut config = self.0.clone();
+        config.password(password);
+        Self(config)
+    }
+
     /// The database.
     pub fn database(&self) -> &str {
         self.0.get_dbname().unwrap_or("")

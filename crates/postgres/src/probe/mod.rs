@@ -4,6 +4,7 @@
 //! Columns are found by name: a column that this version's query does not return reads as null.
 
 mod catalog;
+pub mod custom;
 mod rows;
 mod run;
 mod texts;

@@ -6,7 +6,7 @@
 
 mod account;
 mod cluster;
-mod servers;
+pub mod servers;
 mod template;
 mod tests;
 

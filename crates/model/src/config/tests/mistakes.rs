@@ -1,0 +1,91 @@
+//! What is said of typical mistakes: the messages are one snapshot, which reads as a book of them.
+
+use super::super::parse;
+use super::MINIMAL;
+use std::fmt::Write;
+
+/// The text that is told, or the notices of a file without a mistake.
+fn told(text: &str) -> String {
+    match parse(text, "/etc/pgtend/pgtend.toml") {
+        Err(problems) => problems.to_string(),
+        Ok(parsed) => parsed.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+fn with(text: &str) -> String {
+    format!("{MINIMAL}{text}")
+}
+
+fn mistakes() -> Vec<(&'static str, String)> {
+    vec![
+        ("typo in a key", with("[ash]\nsample_intervall_seconds = 1\n")),
+        ("key that resembles nothing", with("[logging]\ncolour = true\n")),
+        ("typo in a section", with("[metric]\nlisten = \"127.0.0.1:9187\"\n")),
+        ("key before any section", format!("level = \"info\"\n{MINIMAL}")),
+        ("wrong type", with("[ash]\nenabled = \"yes\"\nmax_samples = \"many\"\ncapture_sql_text = 1\n")),
+        ("out of range", with("[ash]\nsample_interval_seconds = 0.01\nmax_samples = -5\nmax_memory_bytes = \"1kB\"\n")),
+        ("duplicate server name", with("[[server]]\nname = \"main\"\ndsn = \"\"\n")),
+        ("bad duration", with("[metrics]\ncustom_budget = \"5 fortnights\"\n")),
+        ("duration without unit", with("[metrics]\ncustom_budget = 500\n[api]\nrequest_timeout = \"30\"\n")),
+        ("syntax", "[[server]]\nname = \"main\ndsn = \"postgresql://u:geheim@h/d\"\n".into()),
+        ("key written twice", with("name = \"other\"\n")),
+        ("one server as a table", "[server]\nname = \"main\"\ndsn = \"password=geheim\"\n".into()),
+        ("section as a list", with("[[ash]]\nenabled = true\n")),
+        ("no server", "[ash]\nenabled = true\n".into()),
+        ("server without dsn", "[[server]]\nname = \"main\"\n".into()),
+        ("connection parameters beside the dsn", with("host = \"db1\"\npassword = \"geheim\"\n")),
+        ("dsn of the wrong type", "[[server]]\nname = \"main\"\ndsn = [\"password=geheim\"]\n".into()),
+        ("probe against ash", with("[probes.activity]\nevery = \"5s\"\n")),
+        ("probe too often", with("[probes.database]\nevery = \"10ms\"\n")),
+        ("listen without address", with("[metrics]\nlisten = \":9187\"\n[api]\nlisten = \"localhost:8080\"\n")),
+        ("word that is none of a few", with("[logging]\nlevel = \"verbose\"\nformat = \"jsno\"\n")),
+        ("component that is none", with("[logging.components]\nquery_executor = \"debug\"\n")),
+        ("log files", with("[logging]\nlog_directory = \"/var/log/pgtend\"\nmax_files = 3\n")),
+        ("relative path", with("password_file = \"secrets/main\"\n")),
+        ("databases as one name", with("databases = \"shop\"\n")),
+        ("empty databases", with("databases = []\n")),
+        ("lock timeout beyond statement timeout", with("lock_timeout = \"5s\"\n")),
+        ("labels that prometheus refuses", with("[server.labels]\nenv = \"prod\"\n\"1st\" = \"x\"\nserver = \"x\"\n")),
+        ("tls without key", with("[api]\ntls_certificate = \"/etc/pgtend/api.crt\"\n")),
+        ("custom metric without value", with("[[metrics.custom]]\nname = \"orders\"\nquery = \"SELECT 1\"\n")),
+        (
+            "custom metric on an unknown server",
+            with("[[metrics.custom]]\nname = \"o\"\nquery = \"SELECT 1 AS n\"\nservers = [\"mian\"]\ncolumns.n = { usage = \"GAUGE\" }\n"),
+        ),
+        (
+            "custom metric with an unknown usage",
+            with(
+                "[[metrics.custom]]\nname = \"o\"\nquery = \"SELECT 1 AS n\"\n[metrics.custom.columns]\nn = { usage = \"GUAGE\", hlep = \"\" }\n",
+            ),
+        ),
+        // A backup that is not taken is worse than an agent that does not start.
+        ("section that somebody would rely on", with("[backup]\nrepository = \"/backups\"\n")),
+        // Less is seen than was asked for: a notice.
+        ("section of a later version", with("[awr]\nenabled = true\nretention_days = 30\n[ash]\nretention_hours = 48\n")),
+        ("typo in a section of a later version", with("[awr]\nretention = 30\n")),
+        ("section of a later version that asks for nothing", with("[backup]\nenabled = false\n[awr]\nenabled = false\n")),
+        ("api open to other machines", with("[api]\nlisten = \"0.0.0.0:8080\"\nanonymous = \"viewer\"\n")),
+    ]
+}
+
+#[test]
+fn a_mistake_is_told_with_its_line_and_its_remedy() {
+    let mut book = String::new();
+    for (title, text) in mistakes() {
+        let told = told(&text);
+        assert!(!told.contains("geheim"), "a secret is shown: {told}");
+        let _ = write!(
+            book,
+            "# {title}\n{}\n--\n{}\n\n",
+            text.trim_end().replace("geheim", "…"),
+            if told.is_empty() { "(nothing)" } else { &told }
+        );
+    }
+    insta::assert_snapshot!(book);
+}
+
+#[test]
+fn a_probe_that_is_none_is_told_with_the_nearest_one() {
+    let told = told(&with("[probes.activty]\nevery = \"1s\"\n"));
+    assert!(told.contains("unknown key \"activty\" in [probes]") && told.contains("did you mean \"activity\"?"), "{told}");
+}

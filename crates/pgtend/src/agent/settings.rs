@@ -1,0 +1,123 @@
+//! How one server is watched: what the configuration says, resolved for that server.
+
+use pgtend_model::config::effective::Ash;
+use pgtend_model::config::metrics::Custom;
+use pgtend_model::config::probes::Probes;
+use pgtend_model::config::{self, Effective};
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::sample::registry::SPECS;
+use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
+use pgtend_model::schedule::Cadence;
+use pgtend_postgres::connect::{Environment, Limits, Target};
+use std::time::Duration;
+
+/// How one server is watched.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its section of the configuration.
+    pub server: config::Server,
+    /// How to connect.
+    pub target: Target,
+    /// How sessions are sampled.
+    pub ash: Ash,
+    /// How often probes run and what they may cost.
+    pub probes: Probes,
+    /// The user's own metrics on this server.
+    pub custom: Vec<Custom>,
+    /// Time that all of these may take in one round.
+    pub custom_budget: Duration,
+}
+
+impl Settings {
+    /// What the configuration says about one of its servers.
+    ///
+    /// # Errors
+    /// When the connection string, or a file that it names, cannot be read.
+    pub fn new(config: &Effective, server: &config::Server, environment: &Environment) -> Result<Self> {
+        let mut target =
+            Target::resolve(Some(server.dsn.expose()), environment).map_err(|error| error.at(format!("server {}", server.name)))?;
+        if let Some(file) = &server.password_file {
+            target = target.with_password(&password(file).map_err(|error| error.at(file.display().to_string()))?);
+        }
+        let custom = config.metrics.custom.iter().filter(|custom| custom.servers.includes(&server.name)).cloned().collect();
+        Ok(Self {
+            server: server.clone(),
+            target,
+            ash: config.ash.clone(),
+            probes: config.probes.clone(),
+            custom,
+            custom_budget: config.metrics.custom_budget,
+        })
+    }
+
+    /// Of every server in the configuration.
+    ///
+    /// # Errors
+    /// As [`Settings::new`].
+    pub fn all(config: &Effective, environment: &Environment) -> Result<Vec<Self>> {
+        config.server.iter().map(|server| Self::new(config, server, environment)).collect()
+    }
+
+    /// Whether the other says the same: then the watch goes on as it is.
+    pub fn same(&self, other: &Self) -> bool {
+        self.server == other.server
+            && self.ash == other.ash
+            && self.probes == other.probes
+            && self.custom == other.custom
+            && self.custom_budget == other.custom_budget
+    }
+
+    /// Bounds of its sessions.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connect_timeout: self.server.connect_timeout,
+            statement_timeout: self.server.statement_timeout,
+            lock_timeout: self.server.lock_timeout,
+            ..Limits::default()
+        }
+    }
+
+    /// How long a silent server is waited for: longer than it is allowed to take, so that its own time-out comes first.
+    pub fn patience(&self) -> Duration {
+        self.server.statement_timeout + Duration::from_secs(1)
+    }
+
+    /// How often each probe of this origin runs; those that never run by themselves are left out.
+    pub fn cadence(&self, origin: Origin) -> Cadence {
+        let every = |probe: Probe| match probe {
+            Probe::Activity | Probe::HostProcess => self.ash.sample_interval_seconds,
+            probe => self.probes.every(probe),
+        };
+        SPECS
+            .iter()
+            .filter(|spec| spec.origin == origin && self.never(spec.probe).is_none())
+            .map(|spec| (spec.probe, every(spec.probe)))
+            .filter(|(_, every)| !every.is_zero())
+            .collect()
+    }
+
+    /// Why a probe never runs on this server, if it does not.
+    pub fn never(&self, probe: Probe) -> Option<Unknown> {
+        let switched_off = match probe {
+            Probe::Activity => !self.ash.enabled,
+            Probe::HostProcess => !self.ash.capture_resource_usage,
+            _ => false,
+        };
+        if switched_off || !self.probes.get(probe).enabled {
+            return Some(Unknown::new(Reason::Disabled, "switched off in the configuration"));
+        }
+        if probe.spec().origin == Origin::Host && self.server.data_directory.is_none() {
+            let detail = "figures of the host need the agent on the server's machine, and data_directory in its [[server]] section";
+            return Some(Unknown::new(Reason::Remote, detail));
+        }
+        None
+    }
+}
+
+fn password(file: &std::path::Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Error::new(Kind::Config, format!("the password file cannot be read: {error}"))
+            .hint("it must be readable by the user that runs the agent")
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
