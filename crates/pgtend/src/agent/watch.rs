@@ -7,10 +7,10 @@ use super::settings::Settings;
 use super::visit;
 use jiff::Timestamp;
 use pgtend_model::ash::cpu_ms;
-use pgtend_model::error::Error;
+use pgtend_model::error::{Error, Kind};
 use pgtend_model::sample::{Origin, Probe, Reason, Scope, Unknown};
 use pgtend_model::schedule::{Schedule, backoff};
-use pgtend_model::view::Link;
+use pgtend_model::view::{Link, Postmaster};
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
 use std::sync::{Arc, PoisonError};
@@ -65,6 +65,9 @@ impl Watch {
 
     /// From one connection's opening to its end.
     async fn stretch(&mut self) -> End {
+        if let Postmaster::Running { pid, stopped: true } = self.server.view().postmaster {
+            return End::Lost(held(pid));
+        }
         match Session::open(&self.settings.target, &self.settings.limits(), &self.settings.server.application_name).await {
             Ok(session) => {
                 self.connected();
@@ -221,6 +224,12 @@ impl Watch {
 
 fn over_budget(budget: Duration) -> Unknown {
     Unknown::new(Reason::Budget, format!("the probes before it used up the round's budget of {budget:?}; it runs again at its next turn"))
+}
+
+/// Connecting to a stopped server would only leave one more connection for it to find when it goes on.
+fn held(pid: u32) -> Error {
+    Error::new(Kind::Timeout, format!("the postmaster (process {pid}) is stopped by a signal or a debugger"))
+        .hint(format!("kill -CONT {pid} lets it go on; its backends may need the same"))
 }
 
 /// A random number in 0..1 from the clock's low bits: enough to keep agents out of step.
