@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The kinds of error, each with one exit code and one HTTP status so that scripts can tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The command line or a request does not say something that can be done.
@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 /// Whether the same call may succeed later without anybody changing anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
     /// Trying again later may help.
@@ -95,7 +95,7 @@ impl Kind {
 }
 
 /// An error as a person reads it. Secrets have no place in any field.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Error {
     /// What kind of thing went wrong.
     pub kind: Kind,

@@ -6,7 +6,9 @@ use crate::api::{self, Listening};
 use crate::log;
 use pgtend_model::config::Effective;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_store::state::{FILE_NAME, StateStore};
 use sd_notify::NotifyState;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,7 +46,8 @@ impl Daemon {
         let heed = |kind| signal(kind).map_err(|error| Error::new(Kind::System, format!("signals cannot be heeded: {error}")));
         let (interrupt, terminate, hangup) = (heed(SignalKind::interrupt())?, heed(SignalKind::terminate())?, heed(SignalKind::hangup())?);
         let agent = Agent::start(config, Tasks::default())?;
-        let listening = api::serve(&agent).await?;
+        let state = StateStore::open(&agent.config().agent.state_directory.join(FILE_NAME))?;
+        let listening = api::serve(&agent, Arc::new(state)).await?;
         Ok(Self { agent, listening, interrupt, terminate, hangup })
     }
 
@@ -84,6 +87,9 @@ impl Daemon {
             Err(error) => {
                 tracing::error!(error = error.what, place = error.place, hint = error.hint, "the configuration stays as it was");
             }
+        }
+        if let Err(error) = self.listening.reload() {
+            tracing::error!(error = error.what, place = error.place, hint = error.hint, "the API's certificate stays as it was");
         }
         notify(&[NotifyState::Ready]);
     }

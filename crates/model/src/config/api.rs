@@ -40,6 +40,9 @@ section! {
         tls_key: Option<PathBuf> = none, restart;
         /// What somebody without a token may do over TCP. A viewer sees statement texts.
         anonymous: Anonymous = "'none'", now;
+        /// Names under which the API is reached besides addresses and `localhost`, those of a proxy in front of it for instance.
+        /// Requests that come from this machine under another name are refused: a web page could make a browser send them.
+        hosts: Vec<String> = "[]", now;
         /// The Unix socket of the API, which the command line uses. Not written: `pgtend.sock` in `agent.runtime_directory`.
         socket: Option<PathBuf> = none, restart;
         /// Group that may open the Unix socket. Not written: the agent's own group.

@@ -111,11 +111,12 @@ const COMPONENTS: &[(&str, &str)] = &[
 ];
 
 impl Logging {
-    /// The filter for `tracing`: other people's code is heard from `warn` on, pgtend's own at the configured levels.
+    /// The filter for `tracing`: other people's code is heard from `warn` on, pgtend's own at the configured levels. Who did what
+    /// (`audit`) is always told.
     pub fn directives(&self) -> String {
         let others = self.level.min(Level::Warn);
         let level = self.level;
-        let mut text = format!("{others},pgtend={level},pgtend_model={level},pgtend_postgres={level},pgtend_store={level}");
+        let mut text = format!("{others},audit=info,pgtend={level},pgtend_model={level},pgtend_postgres={level},pgtend_store={level}");
         for (component, level) in &self.components {
             if let Some((_, target)) = COMPONENTS.iter().find(|(name, _)| name == component) {
                 let _ = write!(text, ",{target}={level}");

@@ -38,6 +38,8 @@ pub trait Document: Serialize + DeserializeOwned + ToSchema + Send + 'static {
     const PROBES: &'static [Probe];
     /// Whether it needs two readings some time apart.
     const NEEDS_RATES: bool = false;
+    /// Whether the API tells it to everybody, without a token: only what names no statement, role or client.
+    const OPEN: bool = false;
 
     /// Makes it.
     ///

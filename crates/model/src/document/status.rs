@@ -42,6 +42,7 @@ pub struct Status {
 
 /// Client connections.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusConnections)]
 pub struct Connections {
     /// All client backends.
     pub total: Option<i64>,
@@ -55,6 +56,7 @@ pub struct Connections {
 
 /// Transactions of all databases.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusTransactions)]
 pub struct Transactions {
     /// Committed, since the counters were last reset.
     pub committed_total: Option<i64>,
@@ -68,6 +70,7 @@ pub struct Transactions {
 
 /// What sessions do now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusSessions)]
 pub struct Sessions {
     /// On a processor, as far as PostgreSQL knows.
     pub on_cpu: Option<usize>,

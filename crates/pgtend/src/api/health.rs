@@ -1,21 +1,50 @@
 //! Whether the agent lives, and whether what it watches can take work.
 
-use crate::agent::Agent;
+use super::Api;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Html;
+use jiff::Timestamp;
 use pgtend_model::view::Link;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-pub(super) async fn live() -> Json<serde_json::Value> {
-    Json(json!({ "status": "alive", "timestamp": jiff::Timestamp::now() }))
+/// That the agent lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Live {
+    /// `alive`.
+    status: &'static str,
+    /// Now.
+    timestamp: Timestamp,
 }
 
-pub(super) async fn ready(State(agent): State<Agent>) -> (StatusCode, Json<serde_json::Value>) {
-    let ready = agent.servers().iter().all(|server| matches!(server.view().link, Link::Up { .. }));
-    let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    (status, Json(json!({ "status": word, "checks": { "database": ready }, "timestamp": jiff::Timestamp::now() })))
+/// Whether what the agent watches can take work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ready` or `not ready`.
+    status: &'static str,
+    /// What was checked.
+    checks: Checks,
+    /// Now.
+    timestamp: Timestamp,
+}
+
+/// What was checked.
+#[derive(Debug, Serialize, ToSchema)]
+struct Checks {
+    /// Whether every server answers.
+    database: bool,
+}
+
+pub(super) async fn live() -> Json<Live> {
+    Json(Live { status: "alive", timestamp: Timestamp::now() })
+}
+
+pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<Ready>) {
+    let ready = api.agent().servers().iter().all(|server| matches!(server.view().link, Link::Up { .. }));
+    let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    (code, Json(Ready { status, checks: Checks { database: ready }, timestamp: Timestamp::now() }))
 }
 
 pub(super) async fn page() -> Html<&'static str> {

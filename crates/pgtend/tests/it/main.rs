@@ -5,4 +5,3 @@ mod config;
 mod harness;
 mod host;
 mod process;
-mod watch;

@@ -20,7 +20,7 @@ fn a_minimal_file_gives_the_defaults() {
     assert_eq!(expected.ash.sample_interval_seconds, Duration::from_secs(1));
     assert_eq!(expected.ash.max_memory_bytes, 32 << 20);
     assert_eq!(expected.socket().to_str(), Some("/run/pgtend/pgtend.sock"));
-    assert_eq!(expected.logging.directives(), "warn,pgtend=info,pgtend_model=info,pgtend_postgres=info,pgtend_store=info");
+    assert_eq!(expected.logging.directives(), "warn,audit=info,pgtend=info,pgtend_model=info,pgtend_postgres=info,pgtend_store=info");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn components_have_their_own_levels() {
     let config = parse(&text, "pgtend.toml").unwrap().effective;
     assert_eq!(
         config.logging.directives(),
-        "error,pgtend=error,pgtend_model=error,pgtend_postgres=error,pgtend_store=error,pgtend_postgres::probe=debug"
+        "error,audit=info,pgtend=error,pgtend_model=error,pgtend_postgres=error,pgtend_store=error,pgtend_postgres::probe=debug"
     );
 }
 

@@ -1,0 +1,47 @@
+//! The list of endpoints.
+
+use super::endpoint::{Endpoint, Routes};
+use super::{health, metrics, openapi, tokens};
+use pgtend_model::config::api::Role;
+use pgtend_model::document::sessions::Sessions;
+use pgtend_model::document::status::Status;
+
+/// Everything there is.
+pub(super) fn all() -> Routes {
+    let routes = Routes::default()
+        .add(Endpoint::get("/", "A page for people that shows how the servers are").needs(None), health::page)
+        .add(Endpoint::get("/api/v1/health/live", "Whether the agent lives").needs(None).json::<health::Live>(), health::live)
+        .add(
+            Endpoint::get("/api/v1/health/ready", "Whether what the agent watches can take work: 503 when not")
+                .needs(None)
+                .json::<health::Ready>(),
+            health::ready,
+        )
+        .add(Endpoint::get("/api/v1/openapi.json", "This description").needs(None).text("application/json"), openapi::serve)
+        .document::<Status>()
+        .document::<Sessions>();
+    token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
+}
+
+fn token_routes(routes: Routes) -> Routes {
+    let list = Endpoint::get(tokens::PATH, "The tokens there are").needs(Role::Admin).data::<tokens::TokenList>();
+    let create = Endpoint::post(tokens::PATH, "Makes a token; its secret is in the answer and nowhere else")
+        .needs(Role::Admin)
+        .body::<tokens::NewToken>()
+        .data::<tokens::MadeToken>();
+    let revoke = Endpoint::delete("/api/v1/admin/tokens/{name}", "Revokes a token; from then on it opens nothing")
+        .needs(Role::Admin)
+        .in_path::<tokens::Which>()
+        .data::<tokens::TokenInfo>();
+    routes.add(list, tokens::list).add(create, tokens::create).add(revoke, tokens::revoke)
+}
+
+/// What there is at the address for Prometheus.
+pub(super) fn metrics_only() -> Routes {
+    prometheus(Routes::default(), "/metrics")
+}
+
+fn prometheus(routes: Routes, path: &'static str) -> Routes {
+    let endpoint = Endpoint::get(path, "All metrics in Prometheus' text format").needs(None).text("text/plain; version=0.0.4");
+    routes.add(endpoint, metrics::prometheus)
+}
