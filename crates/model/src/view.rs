@@ -82,4 +82,10 @@ impl View {
             readings: Readings::default(),
         }
     }
+
+    /// An instant of the agent's clock on the server's clock: ages of what the server dates are measured on the server's own.
+    pub fn on_server_clock(&self, at: jiff::Timestamp) -> jiff::Timestamp {
+        let Some(sample) = &self.readings.server.latest else { return at };
+        sample.rows.first().map_or(at, |row| at + row.now.duration_since(sample.at))
+    }
 }

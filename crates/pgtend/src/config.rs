@@ -68,7 +68,7 @@ fn unreadable(error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pgtend_model::config::Effective;
+    use pgtend_model::config::{Applies, Effective, Key, Setting};
 
     const EXAMPLE: &str = include_str!("../../../packaging/pgtend.toml");
 
@@ -84,6 +84,69 @@ mod tests {
 
     fn is_sql(line: &str) -> bool {
         line.starts_with("CREATE ") || line.starts_with("GRANT ")
+    }
+
+    /// Keys that the code reads through a function of the configuration.
+    const THROUGH_FUNCTIONS: &[&str] = &["databases", "exclude_databases", "runtime_directory", "socket", "server"];
+
+    /// Keys that nothing reads yet. This list may only become shorter.
+    const WIRED_LATER: &[&str] = &[
+        "labels",
+        "level",
+        "components",
+        "anonymous",
+        "state_directory",
+        "capture_sql_text",
+        "capture_wait_events",
+        "capture_blocking_sessions",
+        "exporter_names",
+        "max_tables",
+        "max_indexes",
+        "max_statements",
+        "tls_certificate",
+        "tls_key",
+        "socket_group",
+        "socket_roles",
+        "max_request_bytes",
+        "request_timeout",
+        "max_connections",
+    ];
+
+    fn sources(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    fn unread(keys: &[Key], code: &str, found: &mut Vec<&'static str>) {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        for key in keys {
+            let read = format!(".{}", key.name);
+            let is_read = code.match_indices(&read).any(|(at, _)| !code[at + read.len()..].starts_with(word));
+            if !is_read && key.applies != Applies::NotYet && !THROUGH_FUNCTIONS.contains(&key.name) {
+                found.push(key.name);
+            }
+            unread(key.keys, code, found);
+        }
+    }
+
+    /// A key that is accepted and then ignored is silently wrong.
+    #[test]
+    fn every_key_has_a_consequence() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut code = String::new();
+        for folder in ["pgtend/src", "postgres/src", "model/src/ash", "model/src/sample"] {
+            sources(&crates.join(folder), &mut code);
+        }
+        let mut found = Vec::new();
+        unread(Effective::KEYS, &code, &mut found);
+        found.retain(|name| !WIRED_LATER.contains(name));
+        assert_eq!(found, Vec::<&str>::new(), "nothing reads these keys");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The text as it was written, with its lines: what is wrong in it is told where it stands, all of it at once.
 
 use super::effective::Effective;
-use super::secret::Secrets;
+use super::secret::{Dsn, Secrets};
 use super::setting::{At, Setting};
 use crate::error::{Error, Kind};
 use std::cell::RefCell;
@@ -65,13 +65,15 @@ impl From<Problems> for Error {
 pub(super) struct Document<'a> {
     file: &'a str,
     text: &'a str,
+    /// What messages must not quote, wherever it was written, and what stands for it.
+    secrets: Vec<(String, String)>,
     problems: RefCell<Vec<(usize, Error)>>,
     notices: RefCell<Vec<(usize, Notice)>>,
 }
 
 impl<'a> Document<'a> {
     pub fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, problems: RefCell::default(), notices: RefCell::default() }
+        Self { file, text, secrets: Vec::new(), problems: RefCell::default(), notices: RefCell::default() }
     }
 
     fn place(&self, span: &Range<usize>) -> String {
@@ -80,11 +82,31 @@ impl<'a> Document<'a> {
     }
 
     pub fn problem(&self, span: &Range<usize>, error: Error) {
+        let error = Error { what: self.masked(error.what), hint: self.masked(error.hint), ..error };
         self.problems.borrow_mut().push((span.start, error.at(self.place(span))));
     }
 
     pub fn notice(&self, span: &Range<usize>, text: String) {
-        self.notices.borrow_mut().push((span.start, Notice { place: self.place(span), text }));
+        self.notices.borrow_mut().push((span.start, Notice { place: self.place(span), text: self.masked(text) }));
+    }
+
+    /// Looks for connection strings with passwords: one that was written in the wrong place is quoted by the message that says so.
+    fn find_secrets(&mut self, value: &DeValue<'_>) {
+        match value {
+            DeValue::String(text) => {
+                let dsn = Dsn::new(text.as_ref());
+                if dsn.has_secret() && (text.contains("://") || text.contains("password")) {
+                    self.secrets.push((text.to_string(), dsn.masked()));
+                }
+            }
+            DeValue::Array(elements) => elements.iter().for_each(|element| self.find_secrets(element.get_ref())),
+            DeValue::Table(table) => table.values().for_each(|value| self.find_secrets(value.get_ref())),
+            _ => {}
+        }
+    }
+
+    fn masked(&self, text: String) -> String {
+        self.secrets.iter().fold(text, |text, (secret, masked)| text.replace(secret, masked))
     }
 
     pub fn into_problems(self) -> Vec<Error> {
@@ -104,7 +126,7 @@ fn in_order<T>(found: RefCell<Vec<(usize, T)>>) -> Vec<T> {
 /// Every problem of kind `Config` that the text has. Where its syntax is wrong, only that is told.
 pub fn parse(text: &str, file: &str) -> Result<Parsed, Problems> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let document = Document::new(file, text);
+    let mut document = Document::new(file, text);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         document.problem(&span, Error::new(Kind::Config, format!("this is not TOML: {}", error.message())));
@@ -113,6 +135,7 @@ pub fn parse(text: &str, file: &str) -> Result<Parsed, Problems> {
         return Err(Problems(document.into_problems()));
     }
     let span = table.span();
+    table.get_ref().values().for_each(|value| document.find_secrets(value.get_ref()));
     let root = Spanned::new(span, DeValue::Table(table.into_inner()));
     let effective = Effective::read(&root, &At::root(&document, &root));
     let Document { problems, notices, .. } = document;

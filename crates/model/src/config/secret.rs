@@ -14,8 +14,13 @@ pub enum Secrets {
 }
 
 const MASK: &str = "***";
-/// Parameters of a connection string that nobody may see.
-const SECRET_PARAMETERS: &[&str] = &["password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"];
+/// Parameters of a connection string that everybody may see (libpq 18). Any other is masked: a misspelt `password` holds one too.
+const HARMLESS_PARAMETERS: &str = "\
+    application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation gssencmode gsslib \
+    host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname load_balance_hosts max_protocol_version \
+    min_protocol_version oauth_client_id oauth_issuer oauth_scope options passfile port replication require_auth requirepeer \
+    requiressl service servicefile ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl \
+    sslcrldir sslkey sslkeylogfile sslmode sslnegotiation sslrootcert sslsni target_session_attrs tcp_user_timeout user";
 
 /// A connection string as libpq takes it: `host=… user=…` or `postgresql://…`. Debug, Display and Serialize mask its passwords.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -73,10 +78,8 @@ fn mask_parameter(parameter: &str) -> String {
     }
 }
 
-/// Whether a parameter's name is spelled out and is none of the secret ones; `pass%77ord` is neither.
 fn is_harmless(name: &str) -> bool {
-    let spelled_out = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    spelled_out && !SECRET_PARAMETERS.contains(&name)
+    HARMLESS_PARAMETERS.split(' ').any(|harmless| harmless == name)
 }
 
 /// Where the values of secret parameters stand in `name = value` pairs; none when the text is not made of such pairs.
@@ -179,6 +182,7 @@ mod tests {
             ("postgresql://u:p/geheim@h/d", "postgresql://u:***@h/d"),
             ("postgresql://u:p?geheim@h/d", "postgresql://u:***@h/d"),
             ("postgresql://h/d?pass%77ord=geheim", "postgresql://h/d?pass%77ord=***"),
+            ("host=x passwd=geheim", "host=x passwd=***"),
             ("", ""),
             ("service=prod", "service=prod"),
             ("postgresql://h1:5432,h2:5433/d?target_session_attrs=any", "postgresql://h1:5432,h2:5433/d?target_session_attrs=any"),

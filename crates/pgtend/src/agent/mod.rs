@@ -5,6 +5,7 @@ mod host;
 mod order;
 mod server;
 mod settings;
+mod statement_texts;
 pub mod tasks;
 mod visit;
 mod watch;

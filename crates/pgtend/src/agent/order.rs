@@ -1,8 +1,10 @@
 //! What may be asked of a watched server's connection beyond its probes. Each order is decided elsewhere; here it is only carried out.
 
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::sample::Probe;
 use pgtend_model::signal::{Signal, Target};
 use pgtend_postgres::connect::Session;
+use std::time::Duration;
 
 /// An order.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ pub enum Order {
         /// The sessions as they were seen.
         targets: Vec<Target>,
     },
+    /// Run these probes now, unless their newest rows are only just taken: probes that do not run by themselves, or do so rarely.
+    Read(Vec<Probe>),
 }
 
 /// What an order gave.
@@ -21,11 +25,17 @@ pub enum Order {
 pub enum Outcome {
     /// What became of each session, in the order of the targets.
     Signalled(Vec<pgtend_model::signal::Fate>),
+    /// The rows, or why there are none, are in the view.
+    Read,
 }
 
-pub(super) async fn carry_out(session: &Session, order: &Order) -> Result<Outcome> {
-    match order {
-        Order::Signal { signal, targets } => pgtend_postgres::signal::send(session, *signal, targets).await.map(Outcome::Signalled),
+pub(super) async fn send(session: &Session, signal: Signal, targets: &[Target], patience: Duration) -> Result<Outcome> {
+    match tokio::time::timeout(patience, pgtend_postgres::signal::send(session, signal, targets)).await {
+        Ok(fates) => fates.map(Outcome::Signalled),
+        Err(_) => {
+            Err(Error::new(Kind::Timeout, format!("the server did not answer within {patience:?}; whether the signal was sent is unknown"))
+                .hint("look at the session again before you send another"))
+        }
     }
 }
 

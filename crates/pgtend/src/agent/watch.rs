@@ -1,9 +1,10 @@
 //! Watches one server: one connection, rounds of probes under a time budget, and patience when it is gone.
 
 use super::custom::CustomMetrics;
-use super::order::{carry_out, not_connected};
+use super::order::{Order, Outcome, not_connected, send};
 use super::server::{Envelope, Server};
 use super::settings::Settings;
+use super::statement_texts::StatementTexts;
 use super::visit;
 use jiff::Timestamp;
 use pgtend_model::ash::cpu_ms;
@@ -19,6 +20,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// How long a reading that was asked for serves everybody who asks.
+const FRESH_FOR: Duration = Duration::from_millis(500);
 /// How often extensions are looked for anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 
@@ -30,6 +33,7 @@ pub(super) struct Watch {
     texts: Texts,
     schedule: Schedule,
     custom: CustomMetrics,
+    statement_texts: StatementTexts,
     began: Instant,
     failed_attempts: u32,
 }
@@ -44,7 +48,18 @@ impl Watch {
     pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
         let schedule = Schedule::new(settings.cadence(Origin::Query));
         let custom = CustomMetrics::new(&settings);
-        Self { settings, server, orders, ends, custom, texts: Texts::default(), schedule, began: Instant::now(), failed_attempts: 0 }
+        Self {
+            settings,
+            server,
+            orders,
+            ends,
+            custom,
+            statement_texts: StatementTexts::default(),
+            texts: Texts::default(),
+            schedule,
+            began: Instant::now(),
+            failed_attempts: 0,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -90,14 +105,14 @@ impl Watch {
             if let Err(error) = outcome {
                 return error;
             }
-            if let Err(error) = self.rest(session).await {
+            if let Err(error) = self.rest(session, &mut prober).await {
                 return error;
             }
         }
     }
 
     /// Waits for the next probe's turn and carries out orders meanwhile.
-    async fn rest(&mut self, session: &Session) -> Result<(), Error> {
+    async fn rest(&mut self, session: &Session, prober: &mut Prober) -> Result<(), Error> {
         let turns = [self.schedule.next_turn(), self.custom.next_turn()];
         let until = self.began + turns.into_iter().flatten().min().unwrap_or(Duration::from_secs(1));
         loop {
@@ -105,11 +120,32 @@ impl Watch {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 error = session.closed() => return Err(error),
                 Some((order, answer)) = self.orders.recv() => {
-                    let outcome = carry_out(session, &order).await;
+                    let outcome = self.carry_out(session, prober, order).await?;
                     let _nobody_waits_any_more = answer.send(outcome);
                 }
             }
         }
+    }
+
+    /// The outcome for whoever gave the order; an error when the connection was lost over it.
+    async fn carry_out(&mut self, session: &Session, prober: &mut Prober, order: Order) -> Result<Result<Outcome, Error>, Error> {
+        match order {
+            Order::Signal { signal, targets } => Ok(send(session, signal, &targets, self.settings.patience()).await),
+            Order::Read(probes) => {
+                for probe in probes {
+                    if !self.is_fresh(probe) {
+                        self.probe(session, prober, probe).await?;
+                    }
+                }
+                Ok(Ok(Outcome::Read))
+            }
+        }
+    }
+
+    /// Many who ask at once are answered by one reading.
+    fn is_fresh(&self, probe: Probe) -> bool {
+        let (at, _, _) = self.server.view().readings.state(probe);
+        at.is_some_and(|at| Timestamp::now().duration_since(at).unsigned_abs() < FRESH_FOR)
     }
 
     async fn round(&mut self, session: &Session, prober: &mut Prober, due: &[Probe]) -> Result<(), Error> {
@@ -140,8 +176,10 @@ impl Watch {
             Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(probe, unknown)),
             Err(Failure::Session(error)) => return Err(error),
         }
-        if probe == Probe::Activity {
-            self.remember_sessions();
+        match probe {
+            Probe::Activity => self.remember_sessions(),
+            Probe::Statements => self.texts_of_statements(session, prober).await?,
+            _ => {}
         }
         Ok(())
     }
@@ -167,6 +205,25 @@ impl Watch {
                 view.custom.retain(|known| known.name != reading.name);
                 view.custom.push(Arc::new(reading));
             });
+        }
+        Ok(())
+    }
+
+    /// Texts are asked for once, and rarely: the server reads the texts of all statements to give one.
+    async fn texts_of_statements(&mut self, session: &Session, prober: &mut Prober) -> Result<(), Error> {
+        let view = self.server.view();
+        let wanted = self.statement_texts.wanted(&view, self.began.elapsed());
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut taken = Probe::StatementTexts.empty(Timestamp::now());
+        match prober.run_with(session.client(), Probe::StatementTexts, &[&wanted], &mut self.texts, &mut taken).await {
+            Ok(()) => self.server.update(|view| {
+                view.readings.put(taken);
+                StatementTexts::keep(view);
+            }),
+            Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(Probe::StatementTexts, unknown)),
+            Err(Failure::Session(error)) => return Err(error),
         }
         Ok(())
     }

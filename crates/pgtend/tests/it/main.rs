@@ -5,3 +5,4 @@ mod config;
 mod harness;
 mod host;
 mod process;
+mod watch;

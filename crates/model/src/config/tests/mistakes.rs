@@ -2,6 +2,7 @@
 
 use super::super::parse;
 use super::MINIMAL;
+use proptest::prelude::*;
 use std::fmt::Write;
 
 /// The text that is told, or the notices of a file without a mistake.
@@ -88,4 +89,85 @@ fn a_mistake_is_told_with_its_line_and_its_remedy() {
 fn a_probe_that_is_none_is_told_with_the_nearest_one() {
     let told = told(&with("[probes.activty]\nevery = \"1s\"\n"));
     assert!(told.contains("unknown key \"activty\" in [probes]") && told.contains("did you mean \"activity\"?"), "{told}");
+}
+
+const SECRETS: &str = r#"[[server]]
+name = "main"
+dsn = "postgresql://pgtend:geheim@db1/postgres"
+
+[[server]]
+name = "other"
+databases = ["shop"]
+dsn = "host=db2 password=geheim user=pgtend"
+[server.labels]
+environment = "production"
+
+[logging]
+level = "info"
+"#;
+
+/// Whatever is missing from a file, and wherever that puts a password, it is not told.
+#[test]
+fn no_mistake_shows_a_secret() {
+    for from in 0..SECRETS.len() {
+        for to in from..SECRETS.len().min(from + 40) {
+            let text = format!("{}{}", &SECRETS[..from], &SECRETS[to..]);
+            let told = told(&text);
+            assert!(!told.contains("geheim"), "{text}\n\n{told}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a file holds, it is read or refused.
+    #[test]
+    fn any_text_is_answered(text in "[ -~\\n\\[\\]=\"'.{}]{0,200}") {
+        let _answered = told(&text);
+    }
+}
+
+#[test]
+fn the_sections_of_the_guide_are_accepted() {
+    let text = r#"
+        [ash]
+        enabled = true
+        sample_interval_seconds = 1
+        max_samples = 86400  # 24 hours of history
+        retention_hours = 24
+        capture_sql_text = true
+        capture_wait_events = true
+        capture_blocking_sessions = true
+        capture_resource_usage = true
+
+        [awr]
+        enabled = true
+        snapshot_interval_minutes = 60
+        retention_days = 30
+        baseline_retention_days = 90
+        capture_sql_stats = true
+        capture_wait_events = true
+        capture_io_stats = true
+        capture_buffer_pool_stats = true
+        capture_ash_aggregation = true
+
+        [health_checks]
+        enabled = true
+        interval_seconds = 30
+        [health_checks.connection_pool]
+        warning_threshold_percent = 80
+
+        [diagnostics]
+        enabled = true
+        adr_base = "/var/lib/pgtend/diagnostics"
+        max_incidents = 10000
+        auto_dump_on_critical = true
+
+        [logging]
+        level = "INFO"
+    "#;
+    let parsed = parse(&with(text), "pgtend.toml").unwrap();
+    let notices: Vec<&str> = parsed.notices.iter().map(|notice| notice.text.split(' ').next().unwrap()).collect();
+    assert_eq!(notices, ["ash.retention_hours", "[awr]", "[health_checks]", "[diagnostics]"]);
 }

@@ -25,19 +25,24 @@ fn strings(key: &Key) -> Values {
     }
 }
 
-/// A number within the key's limits, its unit attached.
+/// A number within the key's limits, its unit attached. Round ones are frequent, because they are shown in larger units.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limits are far below 2^53 and not negative")]
 fn numbers(key: &Key) -> Values {
     let (from, to) = key.limits().unwrap();
-    let key_unit = key.unit;
-    match (key.ty, key.name) {
-        ("duration", "lock_timeout") => Just("9ms".into()).boxed(),
-        ("duration", "every") => (1_u32..600).prop_map(|seconds| format!("{seconds}s").into()).boxed(),
-        ("duration", "timeout") => (10_u32..1000).prop_map(|ms| format!("{ms} ms").into()).boxed(),
-        ("duration", _) => ((from * 1e3) as u64..=(to * 1e3) as u64)
-            .prop_map(move |ms| if key_unit == "seconds" { (ms as f64 / 1e3).into() } else { format!("{ms}ms").into() })
-            .boxed(),
-        (_, _) if key.unit == "bytes" => (from as u64..=to as u64).prop_map(|bytes| format!("{bytes}B").into()).boxed(),
+    let within = move |scale: f64| ((from * scale) as u64, (to * scale) as u64);
+    let round = |(from, to): (u64, u64), units: &'static [u64]| {
+        let round = (1_u64..100, prop::sample::select(units)).prop_map(|(number, unit)| number * unit);
+        prop_oneof![from..=to, round.prop_filter("beyond the limits", move |number| (from..=to).contains(number))]
+    };
+    let ms = || round(within(1e3), &[1, 10, 1000, 60_000, 3_600_000, 86_400_000]);
+    match (key.ty, key.name, key.unit) {
+        ("duration", "lock_timeout", _) => Just("9ms".into()).boxed(),
+        ("duration", "statement_timeout", _) => (1_u32..600).prop_map(|seconds| format!("{seconds} s").into()).boxed(),
+        ("duration", "every", _) => (1_u32..600).prop_map(|seconds| format!("{seconds}s").into()).boxed(),
+        ("duration", "timeout", _) => (10_u32..1000).prop_map(|ms| format!("{ms} ms").into()).boxed(),
+        ("duration", _, "seconds") => ms().prop_map(|ms| (ms as f64 / 1e3).into()).boxed(),
+        ("duration", _, _) => ms().prop_map(|ms| format!("{ms}ms").into()).boxed(),
+        (_, _, "bytes") => round(within(1.0), &[1, 1 << 10, 1 << 20, 1 << 30]).prop_map(|bytes| format!("{bytes}B").into()).boxed(),
         _ => (from as i64..=to as i64).prop_map(Value::from).boxed(),
     }
 }
@@ -114,7 +119,7 @@ fn numbered(mut list: Vec<Value>) -> Vec<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_shown_reads_back(written in tables(Effective::KEYS)) {

@@ -5,9 +5,11 @@
 //! A server that is not installed fails the test: `cargo xtask servers` installs them.
 
 mod account;
+mod agent;
 mod cluster;
 pub mod servers;
 mod template;
 mod tests;
 
+pub use agent::Agent;
 pub use cluster::Cluster;

@@ -3,9 +3,14 @@
 //! A process id alone names nobody: it may belong to another session by the time the signal is sent. A session is named by its
 //! process id and start, a statement by its start as well, and all three are compared again in the statement that sends the signal.
 
+mod plan;
+
+pub use plan::{Plan, Planned, Verdict, plan};
+
 use crate::sample::activity::Activity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use utoipa::ToSchema;
 
 /// What is done to a session.
@@ -53,8 +58,34 @@ pub enum Spared {
     Background,
     /// It is pgtend's own.
     Own,
-    /// Its start is not visible to this role, so it cannot be told from a later one with the same process id.
+    /// The role may not see when it started, so it cannot be told from a later one with the same process id.
     Unidentified,
+    /// It runs no statement that could be cancelled.
+    Idle,
+}
+
+impl Spared {
+    /// The reason in words.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Replication => "sends WAL to a standby or a backup",
+            Self::Background => "a process of the server itself",
+            Self::Own => "pgtend's own",
+            Self::Unidentified => "the role may not see when it started; grant pg_monitor",
+            Self::Idle => "runs no statement",
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signalled => f.write_str("signalled"),
+            Self::Changed => f.write_str("gone, or no longer doing what was seen: nothing was sent"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::Spared(spared) => write!(f, "left alone: {}", spared.why()),
+        }
+    }
 }
 
 /// What pgtend calls itself towards PostgreSQL, as a prefix of `application_name`.
@@ -68,7 +99,8 @@ pub fn target(session: &Activity) -> Result<Target, Spared> {
     match session.backend_type.as_deref() {
         Some("client backend") => {}
         Some("walsender") => return Err(Spared::Replication),
-        _ => return Err(Spared::Background),
+        None => return Err(Spared::Unidentified),
+        Some(_) => return Err(Spared::Background),
     }
     if session.application_name.as_deref().is_some_and(|name| name.starts_with(APPLICATION_NAME)) {
         return Err(Spared::Own);

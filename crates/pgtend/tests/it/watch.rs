@@ -1,0 +1,104 @@
+//! The agent in trouble: it stays responsive, piles nothing up, and says why it does not know.
+
+use crate::harness::{Agent, Cluster};
+use std::time::Duration;
+
+const STATUS: &str = "/api/v1/status";
+const SESSIONS: &str = "/api/v1/sessions";
+
+async fn agents_connections(cluster: &Cluster) -> i64 {
+    cluster.psql("select count(*) from pg_stat_activity where application_name like 'pgtend%'").await.trim().parse().unwrap()
+}
+
+fn signal(name: &str, pids: &[u32]) {
+    let status = std::process::Command::new("kill").arg(format!("-{name}")).args(pids.iter().map(u32::to_string)).status().unwrap();
+    assert!(status.success(), "kill -{name} {pids:?}");
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let output = std::process::Command::new("pgrep").arg("-P").arg(parent.to_string()).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_killed_postmaster_is_told_at_once_and_its_return_is_noticed() {
+    let mut cluster = Cluster::start(15).await;
+    let agent = Agent::beside(&cluster).await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    cluster.kill().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let status = agent.get(STATUS).await;
+    assert_eq!(status["state"], "down", "two seconds after the kill: {status}");
+    assert!(agent.log().contains("the postmaster is gone"), "{}", agent.log());
+    cluster.start_again().await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    agent.wait_until(STATUS, "/uptime", |uptime| uptime.as_f64().is_some_and(|seconds| seconds < 60.0)).await;
+}
+
+#[tokio::test]
+async fn a_killed_agent_leaves_the_server_alone_and_its_successor_goes_on() {
+    let cluster = Cluster::start(15).await;
+    let mut agent = Agent::beside(&cluster).await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    agent.kill();
+    assert_eq!(cluster.psql("select 1").await.trim(), "1");
+    agent.start_again().await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    agent.wait_for("one connection", async |_| agents_connections(&cluster).await == 1).await;
+}
+
+#[tokio::test]
+async fn a_table_under_access_exclusive_holds_up_nobody() {
+    let cluster = Cluster::start(15).await;
+    cluster.psql("create table held (id int); insert into held values (1)").await;
+    let agent = Agent::builder().beside("main", &cluster, "").config("[probes.tables]\nevery = \"1s\"").start().await;
+    let mut holder = cluster
+        .client("psql")
+        .args(["-qAtX", "-c", "begin; lock table held in access exclusive mode; select pg_sleep(20)"])
+        .spawn()
+        .unwrap();
+    agent.wait_until(SESSIONS, "/sessions", |sessions| sessions.to_string().contains("lock table held")).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let sessions = agent.get(SESSIONS).await;
+    assert!(sessions["unknown"].as_object().unwrap().is_empty(), "{sessions}");
+    let own =
+        cluster.psql("select count(*) from pg_stat_activity where application_name like 'pgtend%' and wait_event_type = 'Lock'").await;
+    assert_eq!(own.trim(), "0", "pgtend waits for the lock");
+    assert_eq!(agents_connections(&cluster).await, 1);
+    holder.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_unknown_with_the_reason_and_comes_back() {
+    let cluster = Cluster::start(15).await;
+    let agent = Agent::beside(&cluster).await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    let mut all = children(cluster.postmaster_pid());
+    all.push(cluster.postmaster_pid());
+    signal("STOP", &all);
+    let error = agent.wait_until(STATUS, "/error", serde_json::Value::is_string).await;
+    assert!(error.as_str().unwrap().contains("stopped") || error.as_str().unwrap().contains("did not answer"), "{error}");
+    let unknown = agent.get(SESSIONS).await["unknown"]["sessions"].clone();
+    assert_eq!(unknown["reason"], "unreachable", "{unknown}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    signal("CONT", &all);
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    agent.wait_for("one connection", async |_| agents_connections(&cluster).await == 1).await;
+}
+
+#[tokio::test]
+async fn a_reload_touches_only_what_changed_and_a_mistake_changes_nothing() {
+    let (first, second) = (Cluster::start(15).await, Cluster::start(15).await);
+    let agent = Agent::builder().beside("first", &first, "").start().await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    let since = agent.get(STATUS).await["since"].clone();
+    agent.write_config(&format!("[[server]]\nname = \"second\"\ndsn = \"{}\"", second.dsn()));
+    agent.signal("HUP");
+    agent.wait_for("the second server", async |agent| agent.text("/api/v1/status?server=second").await.contains("\"up\"")).await;
+    assert_eq!(agent.get("/api/v1/status?server=first").await["since"], since, "the first connection was touched");
+    agent.write_config("[[sevrer]]");
+    agent.signal("HUP");
+    agent.wait_for("the complaint", async |agent| agent.log().contains("stays as it was")).await;
+    assert!(agent.log().contains("sevrer"), "{}", agent.log());
+    assert_eq!(agent.get("/api/v1/status?server=first").await["since"], since);
+}
