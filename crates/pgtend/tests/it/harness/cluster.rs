@@ -198,7 +198,8 @@ impl Cluster {
         self.account.own(&path);
     }
 
-    /// Starts the server, for the first time or after a stop, and waits until it accepts connections.
+    /// Starts the server, for the first time or after a stop, and waits until it accepts connections, or, as a standby with
+    /// `hot_standby = off`, runs without accepting any.
     pub async fn start_again(&mut self) {
         assert!(self.postmaster.is_none(), "the server is already running");
         let deadline = Instant::now() + PATIENCE;
@@ -275,7 +276,7 @@ impl Cluster {
     fn says_ready(&self, pid: u32) -> bool {
         let text = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let mut lines = text.lines();
-        lines.next() == Some(pid.to_string().as_str()) && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+        lines.next() == Some(pid.to_string().as_str()) && lines.nth(6).is_some_and(|status| ["ready", "standby"].contains(&status.trim()))
     }
 
     async fn wait_for_end(&mut self) {

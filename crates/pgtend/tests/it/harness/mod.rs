@@ -6,6 +6,7 @@
 
 mod account;
 mod agent;
+pub mod certificates;
 mod cluster;
 pub mod servers;
 mod template;
