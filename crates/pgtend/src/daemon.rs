@@ -4,7 +4,7 @@ use crate::agent::Agent;
 use crate::agent::tasks::Tasks;
 use crate::api::{self, Listening};
 use crate::log;
-use pgtend_model::config::Effective;
+use pgtend_model::config::{Effective, diff};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_store::state::{FILE_NAME, StateStore};
 use sd_notify::NotifyState;
@@ -79,10 +79,16 @@ impl Daemon {
     /// Goes over to another configuration; when it cannot be used, says so and stays with the one in force.
     pub fn reload(&self, read: Result<Effective>) {
         notify(&[NotifyState::Reloading]);
+        let old = self.agent.config();
         match read.and_then(|config| self.agent.reload(config)) {
             Ok(()) => {
-                log::change(&self.agent.config().logging);
-                tracing::info!("configuration read again");
+                let new = self.agent.config();
+                log::change(&new.logging);
+                let changes = diff(&old, &new);
+                tracing::info!(changes = changes.len(), "configuration read again");
+                for change in changes {
+                    tracing::info!("{change}");
+                }
             }
             Err(error) => {
                 tracing::error!(error = error.what, place = error.place, hint = error.hint, "the configuration stays as it was");

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         log::start_quiet();
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(cli.worker_threads())
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::System, error.to_string()))

@@ -5,7 +5,7 @@ mod ring;
 mod wait;
 
 pub use cpu::cpu_ms;
-pub use ring::{Filter, Held, Ring, Tick};
+pub use ring::{Capture, Filter, Held, Ring, Tick};
 pub use wait::WaitClass;
 
 use crate::sample::Text;

@@ -45,6 +45,23 @@ pub struct Held {
     pub dropped: u64,
 }
 
+/// What of a session is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capture {
+    /// Texts of statements; without them their identifiers only.
+    pub statements: bool,
+    /// Wait events; without them their classes only.
+    pub waits: bool,
+    /// The sessions that a session waits for.
+    pub blockers: bool,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self { statements: true, waits: true, blockers: true }
+    }
+}
+
 /// The ring.
 #[derive(Debug)]
 pub struct Ring {
@@ -54,6 +71,7 @@ pub struct Ring {
     sessions: usize,
     dropped: u64,
     shared: Shared,
+    capture: Capture,
 }
 
 const BYTES_A_SESSION: usize = size_of::<Session>();
@@ -62,13 +80,33 @@ const BYTES_A_TICK: usize = size_of::<Tick>();
 impl Ring {
     /// An empty ring that holds at most so many samples and so many bytes.
     pub fn new(most_samples: usize, most_bytes: usize) -> Self {
-        Self { most_samples, most_bytes, ticks: VecDeque::new(), sessions: 0, dropped: 0, shared: Shared::default() }
+        Self {
+            most_samples,
+            most_bytes,
+            ticks: VecDeque::new(),
+            sessions: 0,
+            dropped: 0,
+            shared: Shared::default(),
+            capture: Capture::default(),
+        }
+    }
+
+    /// The same, keeping only this of each session.
+    #[must_use]
+    pub fn capturing(mut self, capture: Capture) -> Self {
+        self.capture = capture;
+        self
+    }
+
+    /// Changes what is kept of the sessions to come.
+    pub fn set_capture(&mut self, capture: Capture) {
+        self.capture = capture;
     }
 
     /// Takes in a reading of the sessions. `cpu_ms` gives processor time since the sample before, by process id.
     pub fn record(&mut self, sample: &Sample<Activity>, cpu_ms: &HashMap<i64, f32>) {
         let sessions: Box<[Session]> =
-            sample.rows.iter().map(|row| self.shared.session(row, sample.at, cpu_ms.get(&row.pid).copied())).collect();
+            sample.rows.iter().map(|row| self.shared.session(row, sample.at, cpu_ms.get(&row.pid).copied(), self.capture)).collect();
         self.sessions += sessions.len();
         self.ticks.push_back(Tick { at: sample.at, sessions });
         while self.ticks.len() > self.most_samples.max(1) || (self.bytes() > self.most_bytes && self.ticks.len() > 1) {
@@ -138,17 +176,17 @@ struct Shared {
 }
 
 impl Shared {
-    fn session(&mut self, row: &Activity, at: Timestamp, cpu_ms: Option<f32>) -> Session {
+    fn session(&mut self, row: &Activity, at: Timestamp, cpu_ms: Option<f32>, capture: Capture) -> Session {
         Session {
             who: self.who(row),
-            statement: self.statement(row),
-            wait: self.wait(row),
+            statement: self.statement(row, capture),
+            wait: capture.waits.then(|| self.wait(row)).flatten(),
             class: class_of(row),
             state: state_of(row),
             xact_age_ms: row.xact_start.map(|since| age_ms(at, since)),
             query_age_ms: row.query_start.map(|since| age_ms(at, since)),
             cpu_ms,
-            blocked_by: row.blocked_by.as_deref().unwrap_or_default().into(),
+            blocked_by: row.blocked_by.as_deref().filter(|_| capture.blockers).unwrap_or_default().into(),
         }
     }
 
@@ -169,13 +207,14 @@ impl Shared {
         known.clone()
     }
 
-    fn statement(&mut self, row: &Activity) -> Option<Arc<Statement>> {
+    fn statement(&mut self, row: &Activity, capture: Capture) -> Option<Arc<Statement>> {
         let text = row.query.as_ref().filter(|text| !text.is_empty())?;
         let id = row.query_id.unwrap_or_else(|| fingerprint(text));
         let text_bytes = &mut self.text_bytes;
         let known = self.statements.entry(id).or_insert_with(|| {
+            let text = if capture.statements { text.clone() } else { Text::default() };
             *text_bytes += text.len();
-            Arc::new(Statement { id, id_is_native: row.query_id.is_some(), text: text.clone() })
+            Arc::new(Statement { id, id_is_native: row.query_id.is_some(), text })
         });
         Some(known.clone())
     }

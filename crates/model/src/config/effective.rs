@@ -51,7 +51,7 @@ section! {
         capture_sql_text: bool = "true", now;
         /// Whether wait events are kept.
         capture_wait_events: bool = "true", now;
-        /// Whether the sessions that a session waits for are looked up. That is asked for sessions that wait for a lock only.
+        /// Whether the sessions that a session waits for are kept. They are asked for sessions that wait for a lock only.
         capture_blocking_sessions: bool = "true", now;
         /// Whether CPU and memory of each session are read from /proc, where the agent runs beside the server.
         capture_resource_usage: bool = "true", now;

@@ -33,7 +33,8 @@ impl Server {
                 view.readings.fail(spec.probe, unknown);
             }
         }
-        let ash = Ring::new(settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX));
+        let (most_samples, most_bytes) = ash_bounds(settings);
+        let ash = Ring::new(most_samples, most_bytes).capturing(settings.capture());
         let (sender, orders) = mpsc::channel(16);
         let server = Self {
             name: settings.server.name.as_str().into(),
@@ -50,7 +51,9 @@ impl Server {
         let (mut server, orders) = Self::new(settings);
         server.ash = self.ash.clone();
         let mut ring = server.ash.write().unwrap_or_else(PoisonError::into_inner);
-        ring.set_bounds(settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX));
+        let (most_samples, most_bytes) = ash_bounds(settings);
+        ring.set_bounds(most_samples, most_bytes);
+        ring.set_capture(settings.capture());
         drop(ring);
         (server, orders)
     }
@@ -93,4 +96,8 @@ impl Server {
         self.orders.send((order, sender)).await.map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())?
     }
+}
+
+fn ash_bounds(settings: &Settings) -> (usize, usize) {
+    (settings.ash.max_samples, usize::try_from(settings.ash.max_memory_bytes).unwrap_or(usize::MAX))
 }

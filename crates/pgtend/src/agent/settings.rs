@@ -1,5 +1,6 @@
 //! How one server is watched: what the configuration says, resolved for that server.
 
+use pgtend_model::ash::Capture;
 use pgtend_model::config::effective::Ash;
 use pgtend_model::config::metrics::Custom;
 use pgtend_model::config::probes::Probes;
@@ -9,6 +10,8 @@ use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
 use pgtend_model::schedule::Cadence;
 use pgtend_postgres::connect::{Environment, Limits, Target};
+use pgtend_postgres::probe::Bounds;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// How one server is watched.
@@ -82,27 +85,33 @@ impl Settings {
         self.server.statement_timeout + Duration::from_secs(1)
     }
 
+    /// What each probe may cost.
+    pub fn bounds(&self) -> HashMap<Probe, Bounds> {
+        let of = |probe: Probe| {
+            let settings = self.probes.get(probe);
+            Bounds { timeout: settings.timeout, max_rows: settings.max_rows }
+        };
+        SPECS.iter().map(|spec| (spec.probe, of(spec.probe))).collect()
+    }
+
+    /// What of a session's sample is kept.
+    pub fn capture(&self) -> Capture {
+        Capture { statements: self.ash.capture_sql_text, waits: self.ash.capture_wait_events, blockers: self.ash.capture_blocking_sessions }
+    }
+
     /// How often each probe of this origin runs; those that never run by themselves are left out.
     pub fn cadence(&self, origin: Origin) -> Cadence {
-        let every = |probe: Probe| match probe {
-            Probe::Activity | Probe::HostProcess => self.ash.sample_interval_seconds,
-            probe => self.probes.every(probe),
-        };
-        SPECS
-            .iter()
-            .filter(|spec| spec.origin == origin && self.never(spec.probe).is_none())
-            .map(|spec| (spec.probe, every(spec.probe)))
-            .filter(|(_, every)| !every.is_zero())
-            .collect()
+        let mut cadence = self.probes.cadence();
+        cadence.retain(|probe, _| probe.spec().origin == origin && self.never(*probe).is_none());
+        if let Some(every) = cadence.get_mut(&Probe::HostProcess) {
+            *every = self.ash.sample_interval_seconds;
+        }
+        cadence
     }
 
     /// Why a probe never runs on this server, if it does not.
     pub fn never(&self, probe: Probe) -> Option<Unknown> {
-        let switched_off = match probe {
-            Probe::Activity => !self.ash.enabled,
-            Probe::HostProcess => !self.ash.capture_resource_usage,
-            _ => false,
-        };
+        let switched_off = probe == Probe::HostProcess && !self.ash.capture_resource_usage;
         if switched_off || !self.probes.get(probe).enabled {
             return Some(Unknown::new(Reason::Disabled, "switched off in the configuration"));
         }

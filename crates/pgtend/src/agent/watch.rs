@@ -93,7 +93,7 @@ impl Watch {
     }
 
     async fn rounds(&mut self, session: &Session) -> Error {
-        let mut prober = Prober::new(session.version(), self.settings.patience());
+        let mut prober = Prober::new(session.version(), self.settings.patience()).bounded(self.settings.bounds());
         let mut refreshed = Instant::now();
         loop {
             if refreshed.elapsed() >= REFRESH_EVERY {
@@ -177,7 +177,7 @@ impl Watch {
             Err(Failure::Session(error)) => return Err(error),
         }
         match probe {
-            Probe::Activity => self.remember_sessions(),
+            Probe::Activity if self.settings.ash.enabled => self.remember_sessions(),
             Probe::Statements => self.texts_of_statements(session, prober).await?,
             _ => {}
         }

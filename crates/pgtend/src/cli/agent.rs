@@ -17,6 +17,11 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    /// As configured; a configuration that cannot be used is told when the agent starts.
+    pub(super) fn worker_threads(&self) -> usize {
+        self.file.load().map_or(2, |parsed| parsed.effective.agent.worker_threads)
+    }
+
     pub(super) async fn run(&self, _global: &Global) -> Result<u8> {
         let config = self.file.load()?;
         let mut daemon = Daemon::start(config.effective).await?;

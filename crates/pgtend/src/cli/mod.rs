@@ -103,6 +103,14 @@ impl Cli {
     pub fn is_daemon(&self) -> bool {
         matches!(self.command, Command::Agent(_))
     }
+
+    /// Threads that do the work.
+    pub fn worker_threads(&self) -> usize {
+        match &self.command {
+            Command::Agent(command) => command.worker_threads(),
+            _ => 2,
+        }
+    }
 }
 
 #[cfg(test)]

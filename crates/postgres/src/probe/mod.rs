@@ -10,5 +10,5 @@ mod run;
 mod texts;
 
 pub use catalog::{Extension, Query, ranges};
-pub use run::{Failure, Prober};
+pub use run::{Bounds, Failure, Prober};
 pub use texts::Texts;

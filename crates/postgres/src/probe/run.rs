@@ -22,11 +22,27 @@ pub enum Failure {
     Session(Error),
 }
 
+/// What one probe may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How long its query may take, where that is not the session's statement_timeout.
+    pub timeout: Option<Duration>,
+    /// Rows read at most; the rest is counted and said to be missing.
+    pub max_rows: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { timeout: None, max_rows: usize::MAX }
+    }
+}
+
 /// Runs probes on one connection; prepares each query once.
 #[derive(Debug)]
 pub struct Prober {
     major: u32,
     deadline: Duration,
+    bounds: HashMap<Probe, Bounds>,
     prepared: HashMap<Probe, (Statement, Layout)>,
     extensions: HashMap<&'static str, Option<Installed>>,
 }
@@ -35,7 +51,14 @@ impl Prober {
     /// For a server of this `version_num` (150018 is 15.18). `deadline` bounds each query on this side, beyond the server's own
     /// statement_timeout: it only strikes when the server does not answer at all.
     pub fn new(version_num: u32, deadline: Duration) -> Self {
-        Self { major: version_num / 10_000, deadline, prepared: HashMap::new(), extensions: HashMap::new() }
+        Self { major: version_num / 10_000, deadline, bounds: HashMap::new(), prepared: HashMap::new(), extensions: HashMap::new() }
+    }
+
+    /// The same, with bounds for single probes.
+    #[must_use]
+    pub fn bounded(mut self, bounds: HashMap<Probe, Bounds>) -> Self {
+        self.bounds = bounds;
+        self
     }
 
     /// Forgets which extensions there are, so that one created since is found.
@@ -63,11 +86,23 @@ impl Prober {
         texts: &mut Texts,
         taken: &mut Taken,
     ) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.deadline;
-        match timeout_at(deadline, self.attempt(client, probe, parameters, texts, taken)).await {
+        let bounds = self.bounds.get(&probe).copied().unwrap_or_default();
+        let patience = bounds.timeout.map_or(self.deadline, |timeout| timeout + Duration::from_secs(1));
+        let run = async {
+            let Some(timeout) = bounds.timeout else { return self.attempt(client, probe, parameters, texts, taken).await };
+            self.set(client, probe, &format!("set statement_timeout = {}", timeout.as_millis())).await?;
+            let outcome = self.attempt(client, probe, parameters, texts, taken).await;
+            self.set(client, probe, "reset statement_timeout").await?;
+            outcome
+        };
+        match timeout_at(Instant::now() + patience, run).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Failure::Session(silent(probe, self.deadline))),
+            Err(_) => Err(Failure::Session(silent(probe, patience))),
         }
+    }
+
+    async fn set(&mut self, client: &Client, probe: Probe, statement: &str) -> Result<(), Failure> {
+        client.batch_execute(statement).await.map_err(|error| self.failed(probe, &error))
     }
 
     async fn attempt(
@@ -81,6 +116,7 @@ impl Prober {
         let (statement, layout) = self.prepare(client, probe).await?;
         let stream = client.query_raw(&statement, parameters.iter().copied()).await.map_err(|error| self.failed(probe, &error))?;
         pin_mut!(stream);
+        let most = self.bounds.get(&probe).copied().unwrap_or_default().max_rows;
         let (mut rows, mut missing) = (0_usize, Vec::new());
         while let Some(row) = stream.try_next().await.map_err(|error| self.failed(probe, &error))? {
             if let Some(unknown) = layout.missing(&row) {
@@ -88,6 +124,9 @@ impl Prober {
                 continue;
             }
             rows += 1;
+            if rows > most {
+                continue;
+            }
             let mut source = ResultRow { row: &row, layout: &layout, texts };
             taken.read(&mut source).map_err(|error| {
                 Failure::Probe(Unknown::new(
@@ -95,6 +134,9 @@ impl Prober {
                     format!("the query of {} gave an unexpected result: {error}", probe.spec().name),
                 ))
             })?;
+        }
+        if rows > most {
+            missing.push(Unknown::new(Reason::Disabled, format!("{} more rows were cut: max_rows is {most}", rows - most)));
         }
         match missing.first() {
             Some(first) if rows == 0 => Err(Failure::Probe(first.clone())),
