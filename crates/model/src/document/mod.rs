@@ -3,6 +3,9 @@
 //! A document is defined once. The API serves it at its path, `pgtend` prints it from the agent's answer or, with `--connection`,
 //! from a look of its own; both come from the same [`Document::build`].
 
+pub mod connections;
+pub mod load;
+pub mod locks;
 pub mod sessions;
 pub mod status;
 

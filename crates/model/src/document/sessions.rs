@@ -152,6 +152,7 @@ pub struct Params {
     pub pid: Option<i64>,
     /// In this state.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     pub state: Option<Wanted>,
     /// Of this role.
     #[serde(skip_serializing_if = "Option::is_none")]

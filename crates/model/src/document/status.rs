@@ -1,9 +1,13 @@
 //! How a server is: the fields of guide 1's health check and what one looks at next.
 
+mod host;
+mod replication;
+
 use super::{Document, Known, Unknowns};
 use crate::ash::State;
 use crate::error::Result;
-use crate::sample::{Probe, Reason, Unknown};
+use crate::sample::activity::Activity;
+use crate::sample::{Probe, Reason, Sample, Unknown};
 use crate::view::{Link, View};
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
@@ -36,6 +40,16 @@ pub struct Status {
     pub cache_hit_ratio: Option<f64>,
     /// What sessions do now.
     pub sessions: Sessions,
+    /// The host's processors.
+    pub cpu: Cpu,
+    /// The host's memory.
+    pub memory: Memory,
+    /// The fullest of the file systems that hold the server's directories.
+    pub disk: Disk,
+    /// How far standbys are behind; on a standby, how far it is behind itself.
+    pub replication: Replication,
+    /// Errors that the server reports.
+    pub errors: Errors,
     /// Why figures are null.
     pub unknown: Unknowns,
 }
@@ -84,6 +98,68 @@ pub struct Sessions {
     pub oldest_transaction_seconds: Option<f64>,
 }
 
+/// The host's processors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusCpu)]
+pub struct Cpu {
+    /// Share of their time that was not idle, of all processes of the host, between the last two readings, in per cent.
+    pub used_percent: Option<f64>,
+    /// Share of their time in which they had nothing to do but to wait for a disk, in per cent.
+    pub iowait_percent: Option<f64>,
+    /// Processors, or the limit of the server's control group.
+    pub cores: Option<f64>,
+    /// Processes that ran or waited for a processor or a disk, mean of one minute.
+    pub load1: Option<f64>,
+}
+
+/// The host's memory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusMemory)]
+pub struct Memory {
+    /// Share that programs can no longer get without swapping, in per cent; of the limit of the server's control group where there is one.
+    pub used_percent: Option<f64>,
+    /// All memory, or the limit of the server's control group, in bytes.
+    pub total_bytes: Option<i64>,
+    /// What programs can still get, in bytes.
+    pub available_bytes: Option<i64>,
+    /// Swap space in use, in bytes.
+    pub swap_used_bytes: Option<i64>,
+}
+
+/// A file system.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusDisk)]
+pub struct Disk {
+    /// Share in use, in per cent, as df has it.
+    pub used_percent: Option<f64>,
+    /// Which of the server's directories is on it.
+    pub path: Option<String>,
+    /// Its size in bytes.
+    pub size_bytes: Option<i64>,
+    /// What the server can still write, in bytes.
+    pub available_bytes: Option<i64>,
+}
+
+/// How far standbys are behind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusReplication)]
+pub struct Replication {
+    /// On a primary the lag of the standby that is furthest behind, on a standby its own, in seconds.
+    pub lag_seconds: Option<f64>,
+    /// The same in bytes of WAL.
+    pub lag_bytes: Option<i64>,
+    /// Standbys that stream from this server.
+    pub standbys: Option<usize>,
+}
+
+/// Errors that the server reports.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusErrors)]
+pub struct Errors {
+    /// Messages of level ERROR and above in the server's log, a minute.
+    pub rate_per_minute: Option<f64>,
+}
+
 /// Parameters of [`Status`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
 pub struct Params {}
@@ -92,7 +168,16 @@ impl Document for Status {
     type Params = Params;
     const PATH: &'static str = "/api/v1/status";
     const ABOUT: &'static str = "How a server is: reachability, connections, transactions, sessions";
-    const PROBES: &'static [Probe] = &[Probe::Server, Probe::Database, Probe::Activity];
+    const PROBES: &'static [Probe] = &[
+        Probe::Server,
+        Probe::Database,
+        Probe::Activity,
+        Probe::Replication,
+        Probe::Recovery,
+        Probe::HostCpu,
+        Probe::HostMemory,
+        Probe::HostFilesystem,
+    ];
     const NEEDS_RATES: bool = true;
 
     fn build(known: &Known<'_>, _params: &Params) -> Result<Self> {
@@ -113,9 +198,18 @@ impl Document for Status {
             transactions: transactions(view, &mut unknown),
             cache_hit_ratio: unknown.take("cache_hit_ratio", cache_hit_ratio(view)),
             sessions: sessions(known, &mut unknown),
+            cpu: host::cpu(view, &mut unknown),
+            memory: host::memory(view, &mut unknown),
+            disk: host::disk(view, &mut unknown),
+            replication: replication::lag(view, &mut unknown),
+            errors: Errors { rate_per_minute: unknown.take("errors.rate_per_minute", Err(server_log())) },
             unknown,
         })
     }
+}
+
+fn server_log() -> Unknown {
+    Unknown::new(Reason::Absent, "pgtend does not read the server's log yet")
 }
 
 fn link(link: &Link) -> (&'static str, Option<Timestamp>, Option<String>) {
@@ -130,7 +224,7 @@ fn connections(view: &View, unknown: &mut Unknowns) -> Connections {
     let Some(server) = unknown.take("connections", view.readings.server.current()).and_then(|sample| sample.rows.first()) else {
         return Connections::default();
     };
-    let active = unknown.take("connections.active", view.readings.activity.current()).map(|sample| {
+    let active = unknown.take("connections.active", all_sessions(view)).map(|sample| {
         sample
             .rows
             .iter()
@@ -167,8 +261,17 @@ fn cache_hit_ratio(view: &View) -> Result<f64, Unknown> {
     Ok(percent(hits, hits + reads) / 100.0)
 }
 
+/// The sessions, as long as the role sees those of others: counts of a part would be wrong.
+fn all_sessions(view: &View) -> Result<&Sample<Activity>, Unknown> {
+    let server = view.readings.server.current().map_err(Clone::clone)?;
+    if server.rows.first().is_some_and(|row| !row.sees_all_sessions) {
+        return Err(Unknown::new(Reason::Privilege, "the role sees only its own sessions; run: GRANT pg_monitor TO the role"));
+    }
+    view.readings.activity.current().map_err(Clone::clone)
+}
+
 fn sessions(known: &Known<'_>, unknown: &mut Unknowns) -> Sessions {
-    let Some(sample) = unknown.take("sessions", known.view.readings.activity.current()) else { return Sessions::default() };
+    let Some(sample) = unknown.take("sessions", all_sessions(known.view)) else { return Sessions::default() };
     let clients = || sample.rows.iter().filter(|row| row.backend_type.as_deref() == Some("client backend"));
     let count = |state: State| Some(clients().filter(|row| crate::ash::state_of(row) == state).count());
     Sessions {
@@ -176,7 +279,10 @@ fn sessions(known: &Known<'_>, unknown: &mut Unknowns) -> Sessions {
         waiting: count(State::Waiting),
         blocked: count(State::Blocked),
         idle_in_transaction: count(State::Idle),
-        oldest_transaction_seconds: clients().filter_map(|row| row.xact_start).min().map(|oldest| seconds(sample.at, oldest)),
+        oldest_transaction_seconds: clients()
+            .filter_map(|row| row.xact_start)
+            .min()
+            .map(|oldest| seconds(known.view.on_server_clock(sample.at), oldest)),
     }
 }
 

@@ -51,6 +51,8 @@ rows! {
         gauge limit_bytes: Option<i64>, "bytes";
         /// Memory that the control group of the server uses, file cache included; none without a limit.
         gauge limit_used_bytes: Option<i64>, "bytes";
+        /// The part of it that is file cache in no recent use, which the kernel gives up first; none without a limit.
+        gauge limit_inactive_file_bytes: Option<i64>, "bytes";
         /// Processes of the control group killed for lack of memory; none without a limit.
         counter limit_oom_kills: Option<i64>, "processes";
     }

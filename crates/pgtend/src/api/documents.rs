@@ -3,9 +3,11 @@
 use super::Api;
 use super::answer::{Answer, Failed, Params};
 use super::endpoint::{Endpoint, Routes};
+use crate::agent::Order;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
 use pgtend_model::document::{Document, Known};
+use pgtend_model::sample::Probe;
 use serde::Deserialize;
 use std::sync::PoisonError;
 use utoipa::IntoParams;
@@ -31,6 +33,10 @@ async fn document<D: Document>(
     Params(params): Params<D::Params>,
 ) -> Result<Answer<D>, Failed> {
     let server = api.agent().server(which.server.as_deref())?;
+    let on_demand: Vec<Probe> = D::PROBES.iter().copied().filter(|probe| probe.spec().every.is_zero()).collect();
+    if !on_demand.is_empty() {
+        let _the_view_says_why_not = server.order(Order::Read(on_demand)).await;
+    }
     let view = server.view();
     let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner);
     let known = Known { view: &view, ash: &ash, now: jiff::Timestamp::now() };

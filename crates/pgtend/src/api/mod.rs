@@ -27,6 +27,7 @@ mod listen;
 mod metrics;
 mod openapi;
 mod routes;
+pub mod servers;
 mod tls;
 pub mod tokens;
 

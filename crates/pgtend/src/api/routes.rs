@@ -1,8 +1,11 @@
 //! The list of endpoints.
 
 use super::endpoint::{Endpoint, Routes};
-use super::{health, metrics, openapi, tokens};
+use super::{health, metrics, openapi, servers, tokens};
 use pgtend_model::config::api::Role;
+use pgtend_model::document::connections::Connections;
+use pgtend_model::document::load::Load;
+use pgtend_model::document::locks::Locks;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::Status;
 
@@ -19,7 +22,11 @@ pub(super) fn all() -> Routes {
         )
         .add(Endpoint::get("/api/v1/openapi.json", "This description").needs(None).text("application/json"), openapi::serve)
         .document::<Status>()
-        .document::<Sessions>();
+        .document::<Sessions>()
+        .document::<Connections>()
+        .document::<Locks>()
+        .document::<Load>()
+        .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Vec<Status>>(), servers::list);
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }
 

@@ -14,6 +14,8 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
     /// Memory in use, file cache included.
     pub memory_used_bytes: Option<u64>,
+    /// The part of it that is file cache in no recent use, which the kernel gives up first.
+    pub memory_inactive_file_bytes: Option<u64>,
     /// Processes killed because of the memory limit.
     pub oom_kills: Option<u64>,
     /// Processors.
@@ -50,6 +52,8 @@ impl Group {
             if limits.memory_bytes.is_none_or(|tightest| bytes < tightest) {
                 limits.memory_bytes = Some(bytes);
                 limits.memory_used_bytes = number("memory.current").or_else(|| number("memory.usage_in_bytes"));
+                limits.memory_inactive_file_bytes =
+                    ["total_inactive_file", "inactive_file"].iter().find_map(|key| keyed(directory, "memory.stat", key));
                 limits.oom_kills =
                     keyed(directory, "memory.events", "oom_kill").or_else(|| keyed(directory, "memory.oom_control", "oom_kill"));
             }
@@ -137,6 +141,7 @@ mod tests {
             ("proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"),
             ("sys/fs/cgroup/pods/memory.max", "1073741824\n"),
             ("sys/fs/cgroup/pods/memory.current", "5000\n"),
+            ("sys/fs/cgroup/pods/memory.stat", "anon 3000\ninactive_file 1500\n"),
             ("sys/fs/cgroup/pods/memory.events", "low 0\noom 4\noom_kill 3\n"),
             ("sys/fs/cgroup/pods/cpu.max", "max 100000\n"),
             ("sys/fs/cgroup/pods/db/memory.max", "max\n"),
@@ -146,6 +151,7 @@ mod tests {
         let expected = Limits {
             memory_bytes: Some(1 << 30),
             memory_used_bytes: Some(5000),
+            memory_inactive_file_bytes: Some(1500),
             oom_kills: Some(3),
             cores: Some(1.5),
             throttled_seconds: Some(2.5),

@@ -44,6 +44,7 @@ fn row(meminfo: &str, vmstat: &str, page_bytes: u64, limits: cgroup::Limits) -> 
         oom_kills: event("oom_kill").map(int),
         limit_bytes: limits.memory_bytes.map(int),
         limit_used_bytes: limits.memory_used_bytes.map(int),
+        limit_inactive_file_bytes: limits.memory_inactive_file_bytes.map(int),
         limit_oom_kills: limits.oom_kills.map(int),
     })
 }
