@@ -61,12 +61,12 @@ async fn read(
         CustomReading { name: custom.name.clone(), at: Timestamp::now(), took: Duration::ZERO, rows: Vec::new(), cut: 0, unknown: None };
     let asked = Instant::now();
     if custom.databases.is_empty() {
-        take(&mut reading, custom::run(session.client(), custom, None).await)?;
+        take(&mut reading, custom::run(session, custom, None).await)?;
     }
     for database in &custom.databases {
         let outcome =
             match Session::open(&settings.target.with_database(database), &settings.limits(), &settings.server.application_name).await {
-                Ok(visit) => custom::run(visit.client(), custom, Some(database)).await,
+                Ok(visit) => custom::run(&visit, custom, Some(database)).await,
                 Err(error) => Err(Failure::Probe(Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what)))),
             };
         take(&mut reading, outcome)?;

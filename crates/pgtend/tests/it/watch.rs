@@ -69,6 +69,41 @@ async fn a_table_under_access_exclusive_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn full_slots_are_named_and_connections_do_not_pile_up() {
+    let cluster = Cluster::builder(15).config("max_connections = 8").config("superuser_reserved_connections = 3").start().await;
+    cluster.psql("create role watcher login in role pg_monitor").await;
+    let dsn = cluster.dsn().replace("user=postgres", "user=watcher");
+    // A look at the sessions takes a slot itself for a moment, so a taker may be refused: then another one tries.
+    let mut takers = Vec::new();
+    while cluster.psql("select count(*) from pg_stat_activity where usename = 'watcher'").await.trim() != "5" {
+        assert!(takers.len() < 50, "the slots cannot be filled");
+        let mut taker = cluster.client("psql");
+        takers.push(taker.args(["-qAtX", "-U", "watcher", "-c", "select pg_sleep(60)"]).spawn().unwrap());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let agent = Agent::builder().server("main", &dsn, "").start().await;
+    let error = agent.wait_until(STATUS, "/error", serde_json::Value::is_string).await;
+    assert!(error.as_str().unwrap().contains("slots") || error.as_str().unwrap().contains("too many"), "{error}");
+    let status = agent.get(STATUS).await;
+    assert_eq!(status["unknown"]["version"]["reason"], "unreachable", "{status}");
+    cluster.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'watcher'").await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    assert_eq!(agents_connections(&cluster).await, 1);
+}
+
+#[tokio::test]
+async fn a_role_with_a_statement_timeout_of_a_millisecond_can_still_watch() {
+    let cluster = Cluster::start(15).await;
+    cluster.psql("create role hurried login in role pg_monitor; alter role hurried set statement_timeout = '1ms'").await;
+    let agent = Agent::builder().server("main", &cluster.dsn().replace("user=postgres", "user=hurried"), "").start().await;
+    agent.wait_until(STATUS, "/state", |state| state == "up").await;
+    agent.wait_until(STATUS, "/transactions/committed_total", serde_json::Value::is_i64).await;
+    let status = agent.get(STATUS).await;
+    let timeouts = status["unknown"].as_object().unwrap().values().filter(|unknown| unknown["reason"] == "timeout").count();
+    assert_eq!(timeouts, 0, "{status}");
+}
+
+#[tokio::test]
 async fn a_stopped_server_is_unknown_with_the_reason_and_comes_back() {
     let cluster = Cluster::start(15).await;
     let agent = Agent::beside(&cluster).await;

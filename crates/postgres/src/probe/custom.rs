@@ -1,6 +1,7 @@
 //! Runs one of the user's own queries, bounded in time and rows.
 
 use super::run::Failure;
+use crate::connect::Session;
 use crate::connect::error::{classify, unknown};
 use futures_util::{TryStreamExt, pin_mut};
 use pgtend_model::config::metrics::Custom;
@@ -16,14 +17,13 @@ pub type CustomRows = (Vec<CustomRow>, usize);
 ///
 /// # Errors
 /// Why the query gave nothing, or that the connection is of no use any more.
-pub async fn run(client: &Client, custom: &Custom, database: Option<&str>) -> Result<CustomRows, Failure> {
+pub async fn run(session: &Session, custom: &Custom, database: Option<&str>) -> Result<CustomRows, Failure> {
     let deadline = Instant::now() + custom.timeout;
-    match timeout_at(deadline, read(client, custom, database)).await {
+    match timeout_at(deadline, read(session.client(), custom, database)).await {
         Ok(outcome) => outcome,
         Err(_) => {
             // The server is told to stop; what it still sends is taken off the line by the driver.
-            let cancel = client.cancel_token();
-            let _best_effort = timeout_at(Instant::now() + custom.timeout, cancel.cancel_query(tokio_postgres::NoTls)).await;
+            session.cancel().await.map_err(Failure::Session)?;
             Err(Failure::Probe(Unknown::new(Reason::Timeout, format!("it took longer than its timeout of {:?}", custom.timeout))))
         }
     }

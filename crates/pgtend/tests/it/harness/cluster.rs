@@ -156,15 +156,6 @@ impl Cluster {
         output.trim_end().to_owned()
     }
 
-    /// Waits until this query answers true.
-    pub async fn wait_for(&self, sql: &str) {
-        let ends = Instant::now() + PATIENCE;
-        while self.psql(sql).await.trim() != "t" {
-            assert!(Instant::now() < ends, "waited in vain for: {sql}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
     /// Runs `pgbench` as the superuser to its end and returns what it printed.
     pub async fn pgbench(&self, arguments: &[&str]) -> String {
         run(self.client("pgbench").args(arguments)).await
