@@ -17,5 +17,6 @@ pub mod schedule;
 pub mod signal;
 pub mod supervise;
 pub mod units;
+pub mod up;
 pub mod usage;
 pub mod view;

@@ -1,11 +1,11 @@
 //! Making a cluster. It is built beside its place under another name and renamed when it is whole, so that what was interrupted is
 //! never taken for a cluster.
 
-use super::find::Installation;
 use super::os_user::OsUser;
 use super::passfile::{AGENT, Passwords, SUPERUSER};
 use super::system;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::up::Installation;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};

@@ -3,6 +3,7 @@
 use super::install_hint::install_command;
 use super::os_user::OsUser;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::up::Installation;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
@@ -25,17 +26,6 @@ const USUAL_PLACES: &[&str] = &[
     "/usr/local/opt/postgresql@*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 ];
-
-/// One installation of PostgreSQL's server programs.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Installation {
-    /// Where `postgres` and `initdb` are, symbolic links resolved.
-    pub bindir: PathBuf,
-    /// The major, 13 to 18.
-    pub major: u16,
-    /// The version as the server says it, for example `15.18`.
-    pub version: String,
-}
 
 /// What was looked at and not taken, with the reason, for the error message.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,8 +1,9 @@
 //! What the profile of a new server is sized to: this machine, or the container that we are in.
 
-use super::find::Installation;
 use super::os_user::OsUser;
+use crate::host::cgroup::Group;
 use pgtend_model::profile::Machine;
+use pgtend_model::up::Installation;
 use rustix::fs::statvfs;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -44,31 +45,13 @@ fn size_bytes(path: &Path) -> Option<u64> {
     (bytes > 0).then_some(bytes)
 }
 
-/// The machine's memory, or the lowest limit of the control groups that we are in.
+/// The machine's memory, or the limit of the control group that we are in where that is lower.
 fn memory_bytes() -> u64 {
     use procfs::Current as _;
     // Without /proc there is nothing better than a small machine, which every real one can carry.
     let machine = procfs::Meminfo::current().map_or(1 << 30, |info| info.mem_total);
-    control_group_limits().into_iter().chain([machine]).min().unwrap_or(machine)
-}
-
-fn control_group_limits() -> Vec<u64> {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let mut limits = Vec::new();
-    for line in text.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
-        let (root, file) = match controllers {
-            "" => ("/sys/fs/cgroup", "memory.max"),
-            list if list.split(',').any(|controller| controller == "memory") => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-            _ => continue,
-        };
-        for group in Path::new(path).ancestors() {
-            let file = Path::new(root).join(group.strip_prefix("/").unwrap_or(group)).join(file);
-            limits.extend(fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u64>().ok()));
-        }
-    }
-    limits
+    let limit = Group::of(Path::new("/"), None).limits().memory_bytes;
+    limit.map_or(machine, |limit| limit.min(machine))
 }
 
 /// Whether the disk spins, as the kernel says. A virtual disk that says so is not believed: hypervisors claim it of solid-state

@@ -1,21 +1,18 @@
 //! Starting a postmaster so that it outlives whoever started it.
 
-use super::find::Installation;
 use super::log_tail::{last_lines, length};
 use super::os_user::OsUser;
 use super::running::{self, Postmaster, State};
 use super::system;
 use pgtend_model::error::{Error, Kind, Result, Retry};
 use pgtend_model::postmaster::Phase;
+use pgtend_model::up::Installation;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
-
-/// The longest path of a Unix socket, without the final zero byte.
-const SOCKET_PATH_MAX_BYTES: usize = 107;
 
 /// What to start and where it listens.
 #[derive(Debug, Clone)]
@@ -51,11 +48,6 @@ pub enum Progress {
     Ready(Postmaster),
     /// It is on its way: replaying WAL, perhaps for long.
     Waiting,
-}
-
-/// Whether a socket in this directory would have a path that the system accepts.
-pub fn socket_path_fits(directory: &Path, port: u16) -> bool {
-    directory.join(format!(".s.PGSQL.{port}")).as_os_str().len() <= SOCKET_PATH_MAX_BYTES
 }
 
 /// Starts the postmaster and returns at once.
@@ -198,15 +190,6 @@ fn diagnosis(said: &str) -> (Kind, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_socket_path_has_107_bytes() {
-        let directory = |bytes: usize| PathBuf::from(format!("/{}", "d".repeat(bytes - 1)));
-        let name = "/.s.PGSQL.5432".len();
-        assert!(socket_path_fits(&directory(107 - name), 5432));
-        assert!(!socket_path_fits(&directory(108 - name), 5432));
-        assert!(!socket_path_fits(&directory(107 - name), 54321));
-    }
 
     #[test]
     fn a_directory_in_a_list_is_quoted_where_it_must() {
