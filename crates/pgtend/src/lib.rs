@@ -10,3 +10,4 @@ pub mod log;
 pub mod observe;
 pub mod runtime_dir;
 pub mod source;
+pub mod up;

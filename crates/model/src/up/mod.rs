@@ -3,11 +3,13 @@
 mod plan;
 mod ports;
 
-pub use plan::plan;
+pub use plan::{plan, start_again};
 
+use crate::config::Listen;
 use crate::error::Error;
 use crate::postmaster::{Phase, Stale};
 use crate::profile::{Machine, Setting};
+use core::net::SocketAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -138,6 +140,21 @@ pub struct Port {
     pub any: Option<u16>,
 }
 
+/// What is known of an address at which the agent would answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// What is there: "the API".
+    pub name: &'static str,
+    /// The option that names another.
+    pub option: &'static str,
+    /// Where somebody wants it.
+    pub asked: Option<Listen>,
+    /// Where it is otherwise.
+    pub usual: SocketAddr,
+    /// Who listens there now; `None` when it is free.
+    pub holder: Option<String>,
+}
+
 /// All that the plan follows from.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -165,7 +182,11 @@ pub struct View {
     pub free_bytes: Option<u64>,
     /// The port.
     pub port: Port,
-    /// Where sockets go when their path under the directory would be too long.
+    /// The API.
+    pub api: Listener,
+    /// The metrics.
+    pub metrics: Listener,
+    /// Where PostgreSQL's socket goes when its path under the directory would be too long.
     pub short_directory: PathBuf,
 }
 
@@ -244,11 +265,19 @@ pub enum Step {
         /// Where its socket is.
         socket_directory: Option<PathBuf>,
     },
-    /// Watch it, with the agent's socket in this directory.
+    /// Watch it.
     Watch {
-        /// The directory.
-        runtime_directory: PathBuf,
+        /// With the API here.
+        #[serde(serialize_with = "as_text")]
+        api: Listen,
+        /// With the metrics here.
+        #[serde(serialize_with = "as_text")]
+        metrics: Listen,
     },
+}
+
+fn as_text<S: serde::Serializer>(listen: &Listen, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(listen)
 }
 
 impl std::fmt::Display for Step {
@@ -270,7 +299,7 @@ impl std::fmt::Display for Step {
                 write!(f, "start PostgreSQL {} on port {port} as the user {os_user}", installation.version)
             }
             Self::Adopt { pid, port, .. } => write!(f, "take up the PostgreSQL that runs already, process {pid}, on port {port}"),
-            Self::Watch { .. } => f.write_str("watch it"),
+            Self::Watch { api, metrics } => write!(f, "watch it (API: {api}, metrics: {metrics})"),
         }
     }
 }

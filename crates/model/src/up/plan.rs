@@ -15,6 +15,19 @@ const ROOM_WANTED_BYTES: u64 = 256 << 20;
 /// # Errors
 /// Why nothing can be done, and what would help.
 pub fn plan(view: &View) -> Result<Plan> {
+    let mut plan = start_again(view)?;
+    let (api, api_note) = ports::listen(&view.api)?;
+    let (metrics, metrics_note) = ports::listen(&view.metrics)?;
+    plan.notes.extend(api_note.into_iter().chain(metrics_note));
+    plan.steps.push(Step::Watch { api, metrics });
+    Ok(plan)
+}
+
+/// The same without the agent, which is there already.
+///
+/// # Errors
+/// As [`plan`].
+pub fn start_again(view: &View) -> Result<Plan> {
     accept_directory(view)?;
     let os_user = view.os_user.clone()?;
     if let Some(blocked) = &view.blocked {
@@ -39,7 +52,6 @@ pub fn plan(view: &View) -> Result<Plan> {
             run_existing(view, &mut plan, *major, os_user)?;
         }
     }
-    plan.steps.push(Step::Watch { runtime_directory: fitting(view, view.root.clone(), "pgtend.sock", &mut plan.notes) });
     Ok(plan)
 }
 
@@ -138,17 +150,18 @@ fn installation_of(view: &View, major: u16) -> Result<Installation> {
 fn start(view: &View, plan: &mut Plan, installation: Installation, os_user: String) -> Result<()> {
     let (port, note) = ports::choose(&view.port)?;
     plan.notes.extend(note);
-    let socket_directory = fitting(view, socket_directory(&view.root), &format!(".s.PGSQL.{port}"), &mut plan.notes);
+    let socket_directory = socket_place(view, port, &mut plan.notes);
     plan.steps.push(Step::Start { installation, data_directory: data_directory(&view.root), os_user, port, socket_directory });
     Ok(())
 }
 
-/// The directory for a socket: under the root, or the short one where the path would be too long.
-fn fitting(view: &View, directory: PathBuf, name: &str, notes: &mut Vec<String>) -> PathBuf {
-    if socket_path_fits(&directory, name) {
+/// The directory of PostgreSQL's socket: under the root, or the short one where the path would be too long.
+fn socket_place(view: &View, port: u16, notes: &mut Vec<String>) -> PathBuf {
+    let (directory, name) = (socket_directory(&view.root), format!(".s.PGSQL.{port}"));
+    if socket_path_fits(&directory, &name) {
         return directory;
     }
-    let short = if directory == view.root { view.short_directory.clone() } else { socket_directory(&view.short_directory) };
+    let short = view.short_directory.clone();
     notes.push(format!("{} is too long for the path of a Unix socket: {name} goes to {}", directory.display(), short.display()));
     short
 }

@@ -43,8 +43,14 @@ fn fresh() -> View {
         }),
         free_bytes: Some(50 << 30),
         port: Port { asked: None, wanted: 5432, holder: None, nearby: Some(5433), any: Some(40_000) },
-        short_directory: "/run/pgtend-0badcafe".into(),
+        api: listener("the API", "--api", 8080),
+        metrics: listener("the metrics", "--metrics", 9187),
+        short_directory: "/run/pgtend/0badcafe".into(),
     }
+}
+
+fn listener(name: &'static str, option: &'static str, port: u16) -> Listener {
+    Listener { name, option, asked: None, usual: SocketAddr::from(([127, 0, 0, 1], port)), holder: None }
 }
 
 /// A cluster of 15 that was made before.
@@ -69,7 +75,7 @@ fn a_fresh_machine() {
     make /srv/pgtend
     make a PostgreSQL 17.4 cluster in /srv/pgtend/data for the user postgres, sized to 8.0 GiB of memory and 4 CPUs
     start PostgreSQL 17.4 on port 5432 as the user postgres
-    watch it
+    watch it (API: 127.0.0.1:8080, metrics: 127.0.0.1:9187)
     ");
 }
 
@@ -83,7 +89,7 @@ fn an_interrupted_creation() {
 fn an_existing_cluster_gets_the_programs_of_its_major() {
     insta::assert_snapshot!(told(&existing()), @r"
     start PostgreSQL 15.4 on port 5432 as the user postgres
-    watch it
+    watch it (API: 127.0.0.1:8080, metrics: 127.0.0.1:9187)
     ");
     let view = View { installations: Ok(vec![installation(18), installation(17)]), ..existing() };
     insta::assert_snapshot!(told(&view), @r"
@@ -99,7 +105,7 @@ fn a_running_postgresql_is_taken_up_even_without_its_programs() {
     let view = View { runs: runs(Phase::Ready), installations: Err(Error::new(Kind::NotFound, "none")), ..existing() };
     insta::assert_snapshot!(told(&view), @r"
     take up the PostgreSQL that runs already, process 4711, on port 5433
-    watch it
+    watch it (API: 127.0.0.1:8080, metrics: 127.0.0.1:9187)
     ");
     let view = View { port: Port { asked: Some(6000), ..fresh().port }, ..view };
     assert!(told(&view).contains("note: PostgreSQL runs already, on port 5433: --pg-port 6000 takes effect when it is started anew"));
@@ -112,14 +118,14 @@ fn what_a_crash_left_behind() {
     let left = |why, orphans| View { runs: Runs::LeftBehind { pid: 4711, why, orphans }, ..existing() };
     insta::assert_snapshot!(told(&left(Stale::Gone, vec![])), @r"
     start PostgreSQL 15.4 on port 5432 as the user postgres
-    watch it
+    watch it (API: 127.0.0.1:8080, metrics: 127.0.0.1:9187)
     note: PostgreSQL did not shut down in order last time: it will replay its WAL (postmaster.pid names process 4711, which no longer exists)
     ");
     insta::assert_snapshot!(told(&left(Stale::OtherProgram("nginx".into()), vec![12, 13])), @r"
     end the backends whose postmaster is gone: 12, 13
     remove postmaster.pid, which names process 4711, which is nginx now
     start PostgreSQL 15.4 on port 5432 as the user postgres
-    watch it
+    watch it (API: 127.0.0.1:8080, metrics: 127.0.0.1:9187)
     note: PostgreSQL did not shut down in order last time: it will replay its WAL (postmaster.pid names process 4711, which is nginx now)
     ");
 }
@@ -155,13 +161,27 @@ fn the_usual_port_gives_way_and_a_named_one_does_not() {
 }
 
 #[test]
-fn a_long_directory_gets_short_sockets() {
+fn an_address_of_the_agent_gives_way_likewise() {
+    let taken = Listener { holder: Some("process 12 (nginx)".into()), ..fresh().api };
+    let told_api = |api| told(&View { api, ..fresh() });
+    let given_way = told_api(taken.clone());
+    assert!(given_way.contains("(API: 127.0.0.1:0, metrics"), "{given_way}");
+    assert!(
+        given_way.contains("note: 127.0.0.1:8080 is taken by process 12 (nginx): the API gets a free port; choose with --api"),
+        "{given_way}"
+    );
+    let asked = Listener { asked: Some(Listen::At(SocketAddr::from(([127, 0, 0, 1], 8080)))), ..taken.clone() };
+    assert!(told_api(asked).starts_with("127.0.0.1:8080 is taken by process 12 (nginx), and the API cannot be there"));
+    assert!(told_api(Listener { asked: Some(Listen::Off), ..taken }).contains("(API: off, metrics"));
+}
+
+#[test]
+fn a_long_directory_gets_a_short_socket() {
     let root = PathBuf::from(format!("/srv/{}", "d".repeat(100)));
     let plan = plan(&View { root: root.clone(), ..fresh() }).unwrap();
-    assert_eq!(plan.notes.len(), 2, "{:?}", plan.notes);
-    assert!(plan.notes[0].ends_with("is too long for the path of a Unix socket: .s.PGSQL.5432 goes to /run/pgtend-0badcafe/run"));
-    assert!(matches!(plan.steps.last(), Some(Step::Watch { runtime_directory }) if runtime_directory == Path::new("/run/pgtend-0badcafe")));
-    assert!(matches!(&plan.steps[1], Step::Create { data_directory, .. } if data_directory.starts_with(&root)));
+    assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
+    assert!(plan.notes[0].ends_with("is too long for the path of a Unix socket: .s.PGSQL.5432 goes to /run/pgtend/0badcafe"));
+    assert!(matches!(&plan.steps[2], Step::Start { data_directory, .. } if data_directory.starts_with(&root)));
 }
 
 #[test]

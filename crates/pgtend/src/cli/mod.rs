@@ -8,6 +8,7 @@ mod man;
 pub mod output;
 pub mod source;
 mod status;
+mod up;
 
 use clap::{Args, Parser, Subcommand};
 use output::Format;
@@ -73,6 +74,7 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::Up),
     Agent(agent::Agent),
     Status(status::Status),
     Config(config::Config),
@@ -90,6 +92,7 @@ impl Cli {
     pub async fn run(self) -> Result<u8> {
         let global = &self.global;
         match self.command {
+            Command::Up(command) => command.run(global).await,
             Command::Agent(command) => command.run(global).await,
             Command::Status(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
@@ -101,7 +104,7 @@ impl Cli {
 
     /// Whether the command runs for long and its log is what one reads; others speak for themselves.
     pub fn is_daemon(&self) -> bool {
-        matches!(self.command, Command::Agent(_))
+        matches!(self.command, Command::Agent(_) | Command::Up(_))
     }
 
     /// Threads that do the work.

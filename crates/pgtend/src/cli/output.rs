@@ -164,6 +164,11 @@ pub fn error(error: &Error) {
     eprintln!("pgtend: {error}");
 }
 
+/// Prints what is being done.
+pub fn progress(what: &(impl std::fmt::Display + ?Sized)) {
+    eprintln!("pgtend: {what}");
+}
+
 /// Prints something worth knowing that is no error.
 pub fn notice(notice: &impl std::fmt::Display) {
     eprintln!("pgtend: note: {notice}");

@@ -6,4 +6,5 @@ mod connect;
 mod harness;
 mod host;
 mod process;
+mod up;
 mod watch;

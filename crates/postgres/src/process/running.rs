@@ -143,6 +143,16 @@ impl Postmaster {
         self
     }
 
+    /// The same with what it has written into `postmaster.pid` since it was found, where it was found early.
+    #[must_use]
+    pub fn renewed(mut self) -> Self {
+        let read = read_pid_file(&self.file.data_directory.join("postmaster.pid")).ok().flatten();
+        if let Some(file) = read.filter(|file| file.pid == self.pid()) {
+            self.file = file;
+        }
+        self
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_pid().unsigned_abs()

@@ -134,6 +134,20 @@ impl Starting {
         }
     }
 
+    /// The postmaster however far it has come, for somebody who does not wait any longer; none when it has ended, or does not say within
+    /// ten seconds that it runs the directory.
+    pub fn into_postmaster(mut self) -> Option<Postmaster> {
+        let mut child = self.child.take()?;
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while child.try_wait().ok()?.is_none() && std::time::Instant::now() < deadline {
+            match running::status(&self.what.data) {
+                Ok(State::Running(postmaster)) if postmaster.pid() == child.id() => return Some(postmaster.with_child(child)),
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        None
+    }
+
     fn failure(&self, status: ExitStatus) -> Error {
         let tail = || last_lines(&self.startup_log, self.offset, &self.what.log_directory, self.since);
         let said = self.what.user.run(tail).unwrap_or_default();
