@@ -13,8 +13,11 @@ struct Document {
 }
 
 /// The documents of the reference.
-const DOCUMENTS: &[Document] =
-    &[Document { name: "configuration.md", text: pgtend_model::config::reference }, Document { name: "probes.md", text: probes::document }];
+const DOCUMENTS: &[Document] = &[
+    Document { name: "configuration.md", text: pgtend_model::config::reference },
+    Document { name: "connection.md", text: pgtend_postgres::connect::reference },
+    Document { name: "probes.md", text: probes::document },
+];
 
 const ORIGIN: &str = "<!-- Written by `pgtend generate-docs`. Change the definitions in the code, not this file. -->\n\n";
 

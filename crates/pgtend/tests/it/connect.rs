@@ -24,6 +24,13 @@ fn target_at(cluster: &Cluster, parameters: &str) -> Target {
     Target::resolve(Some(&dsn), &environment).unwrap()
 }
 
+/// Opens a session that waits as long as a busy machine may need.
+async fn open_patient(target: &Target) -> Result<Session, Error> {
+    let patience = Duration::from_secs(120);
+    let limits = Limits { connect_timeout: Duration::from_secs(20), statement_timeout: patience, ..Limits::default() };
+    Session::open(target, &limits, "pgtend-test").await
+}
+
 async fn open(target: &Target) -> Result<Session, Error> {
     let limits = Limits { connect_timeout: Duration::from_secs(20), ..Limits::default() };
     Session::open(target, &limits, "pgtend-test").await
@@ -37,6 +44,18 @@ async fn value(session: &Session, sql: &str) -> String {
         _ => None,
     });
     row.unwrap().get(0).unwrap_or("null").to_owned()
+}
+
+/// Cancels a statement that would sleep for a minute, and waits for its end.
+async fn cancel_a_sleep(cluster: &Cluster, session: &Session) {
+    let sleeping = session.client().simple_query("select pg_sleep(60)");
+    let cancelling = async {
+        cluster.wait_for("select count(*) = 1 from pg_stat_activity where wait_event = 'PgSleep'").await;
+        session.cancel().await.unwrap();
+    };
+    let (slept, ()) = tokio::join!(sleeping, cancelling);
+    assert_eq!(slept.unwrap_err().code().unwrap().code(), "57014");
+    assert!(!session.is_closed());
 }
 
 /// The path of a file in a cluster's data directory.

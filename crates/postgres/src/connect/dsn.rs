@@ -17,7 +17,7 @@ pub fn parse(dsn: &str) -> Result<Settings> {
         None if dsn.trim().is_empty() => Ok(Settings::new()),
         None => parse_name(dsn),
     };
-    read.map_err(|error| error.at("connection string"))
+    read.map_err(|error| Error { what: format!("the connection string cannot be read: {}", error.what), ..error })
 }
 
 fn parse_name(dsn: &str) -> Result<Settings> {

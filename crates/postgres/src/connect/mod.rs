@@ -14,6 +14,7 @@ mod open;
 mod parameters;
 mod passfile;
 mod ping;
+mod reference;
 mod secure;
 mod service;
 mod session;
@@ -25,5 +26,6 @@ mod version;
 
 pub use environment::Environment;
 pub use ping::{Ping, ping};
+pub use reference::reference;
 pub use session::{Limits, Session};
 pub use target::Target;

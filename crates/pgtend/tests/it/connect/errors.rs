@@ -6,6 +6,7 @@ use pgtend_model::error::{Error, Kind, Retry};
 use pgtend_model::sample::Reason;
 use pgtend_postgres::connect::{Limits, Session, error};
 use rustix::process::Signal;
+use std::process::Stdio;
 use std::time::Duration;
 
 async fn refusal(cluster: &Cluster, parameters: &str) -> Error {
@@ -64,7 +65,9 @@ async fn a_full_server_rejects() {
             Err(error) => break error,
         }
     };
-    assert_eq!((sessions.len(), error.kind, error.retry), (3, Kind::Rejecting, Retry::Later));
+    // The slot of the psql above may still be on its way back.
+    assert!((2..=3).contains(&sessions.len()), "{} sessions", sessions.len());
+    assert_eq!((error.kind, error.retry), (Kind::Rejecting, Retry::Later));
     assert!(error.what.contains("53300") && error.hint.contains("max_connections"), "{error}");
 }
 
@@ -125,28 +128,19 @@ async fn queries_that_give_nothing_have_their_reason() {
 #[tokio::test]
 async fn a_pooler_is_recognized() {
     let cluster = Cluster::start(15).await;
-    let users = "\"postgres\" \"\"\n";
+    let (socket, data) = (cluster.socket_directory().display(), cluster.data_directory().display());
     let settings = format!(
-        "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr=\nunix_socket_dir={}\nlisten_port=6432\nauth_type=any\nauth_file={1}\n",
-        cluster.socket_directory().display(),
-        cluster.port(),
-        cluster.data_directory().display(),
+        "[databases]\n* = host={socket} port={}\n[pgbouncer]\nunix_socket_dir={data}\nlisten_port=6432\nauth_type=any\n",
+        cluster.port()
     );
-    cluster.put_file("users.txt", users.as_bytes());
-    cluster.put_file(
-        "pgbouncer.ini",
-        settings.replace(&format!("auth_file={}", cluster.port()), &format!("auth_file={}", super::file(&cluster, "users.txt"))).as_bytes(),
-    );
-    let mut pooler =
-        cluster.client("pgbouncer").arg(super::file(&cluster, "pgbouncer.ini")).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let target = target(&format!("host={} port=6432 user=postgres dbname=postgres", cluster.data_directory().display()));
-    let error = loop {
-        let error = open(&target).await.unwrap_err();
-        if error.kind != Kind::Unreachable {
-            break error;
-        }
+    cluster.put_file("pgbouncer.ini", settings.as_bytes());
+    let mut pooler = cluster.client("pgbouncer");
+    let mut pooler = pooler.arg(super::file(&cluster, "pgbouncer.ini")).stderr(Stdio::null()).spawn().unwrap();
+    while !cluster.data_directory().join(".s.PGSQL.6432").exists() {
+        assert_eq!(pooler.try_wait().unwrap(), None, "pgbouncer ended");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    }
+    let error = open(&target(&format!("host={data} port=6432 user=postgres dbname=postgres"))).await.unwrap_err();
     pooler.kill().await.unwrap();
     assert_eq!(error.kind, Kind::Unsupported);
     assert!(error.what.contains("pooler") && error.hint.contains("PostgreSQL itself"), "{error}");

@@ -1,9 +1,9 @@
 //! What a session is bound by, on every major, and that nothing of it stays behind.
 
-use super::{open, target, value};
+use super::{cancel_a_sleep, open, open_patient, target, value};
 use crate::harness::Cluster;
 use pgtend_model::error::Kind;
-use pgtend_postgres::connect::{Limits, Session, error};
+use pgtend_postgres::connect::error;
 use std::time::Duration;
 
 #[tokio::test]
@@ -59,32 +59,26 @@ async fn a_session_cannot_write() {
 #[tokio::test]
 async fn dropping_a_session_ends_it_on_the_server() {
     let cluster = Cluster::start(15).await;
+    let gone = |pid: i32| format!("select not exists (select from pg_stat_activity where pid = {pid})");
     let session = open(&target(&cluster.dsn())).await.unwrap();
     let pid = session.backend_pid();
-    let count = format!("select count(*) from pg_stat_activity where pid = {pid}");
-    assert_eq!(cluster.psql(&count).await, "1");
+    assert_eq!(cluster.psql(&gone(pid)).await, "f");
     drop(session);
-    until(&cluster, &count, "0").await;
+    cluster.wait_for(&gone(pid)).await;
 
     let session = open(&target(&cluster.dsn())).await.unwrap();
-    let count = format!("select count(*) from pg_stat_activity where pid = {}", session.backend_pid());
+    let pid = session.backend_pid();
     session.close(Duration::from_secs(20)).await;
-    until(&cluster, &count, "0").await;
+    cluster.wait_for(&gone(pid)).await;
 }
 
 #[tokio::test]
 async fn a_statement_can_be_cancelled() {
-    let cluster = Cluster::start(15).await;
-    let limits = Limits { statement_timeout: Duration::from_secs(60), ..Limits::default() };
-    let session = Session::open(&target(&cluster.dsn()), &limits, "pgtend-test").await.unwrap();
-    let sleeping = session.client().simple_query("select pg_sleep(60)");
-    let cancelling = async {
-        until(&cluster, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'", "1").await;
-        session.cancel().await.unwrap();
-    };
-    let (slept, ()) = tokio::join!(sleeping, cancelling);
-    assert_eq!(slept.unwrap_err().code().unwrap().code(), "57014");
-    assert!(!session.is_closed());
+    for major in [13, 18] {
+        let cluster = Cluster::start(major).await;
+        let session = open_patient(&target(&cluster.dsn())).await.unwrap();
+        cancel_a_sleep(&cluster, &session).await;
+    }
 }
 
 #[tokio::test]
@@ -102,15 +96,4 @@ async fn a_session_knows_when_the_server_stops() {
     let session = open(&target(&cluster.dsn())).await.unwrap();
     cluster.kill().await;
     assert_eq!(session.closed().await.kind, Kind::Unreachable);
-}
-
-/// Waits until a query gives an answer.
-async fn until(cluster: &Cluster, sql: &str, wanted: &str) {
-    for _ in 0..600 {
-        if cluster.psql(sql).await == wanted {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{sql} never gave {wanted}");
 }

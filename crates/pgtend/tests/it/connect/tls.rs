@@ -1,6 +1,6 @@
 //! `sslmode` against every sort of server, with psql on the same parameters as the judge.
 
-use super::{file, open, target_at, value};
+use super::{cancel_a_sleep, file, open, open_patient, target_at, value};
 use crate::harness::Cluster;
 use crate::harness::certificates::{Authority, Identity};
 use pgtend_model::error::{Error, Kind};
@@ -188,23 +188,25 @@ async fn scram_binds_to_the_channel() {
 
 #[tokio::test]
 async fn a_certificate_without_extensions() {
-    let cluster = Cluster::builder(15).config("ssl = on").make();
+    let mut cluster = Cluster::builder(15).config("ssl = on").make();
     let directory = tempfile::tempdir().unwrap();
     let run = |script: &str| {
         let done = Command::new("sh").args(["-ec", script]).current_dir(directory.path()).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     };
+    cluster.put_file("pg_hba.conf", b"local all all trust\nhost all all all scram-sha-256\n");
     run("openssl req -new -newkey rsa:2048 -nodes -keyout server.key -subj /CN=localhost -out server.csr");
     run("openssl x509 -req -in server.csr -signkey server.key -days 2 -out server.crt");
     for name in ["server.crt", "server.key"] {
         cluster.put_file(name, &std::fs::read(directory.path().join(name)).unwrap());
     }
-    let mut cluster = cluster;
     cluster.start_again().await;
-    assert_eq!(compare(&cluster, "dbname=postgres sslmode=require").await.unwrap(), "t");
+    cluster.psql("alter role postgres password 'geheim'").await;
+    let binding = "password=geheim channel_binding=require";
+    assert_eq!(compare(&cluster, &format!("dbname=postgres sslmode=require {binding}")).await.unwrap(), "t");
     let own = file(&cluster, "server.crt");
     for mode in ["require", "verify-ca", "verify-full"] {
-        let parameters = format!("host=localhost hostaddr=127.0.0.1 dbname=postgres sslmode={mode} sslrootcert={own}");
+        let parameters = format!("host=localhost hostaddr=127.0.0.1 dbname=postgres {binding} sslmode={mode} sslrootcert={own}");
         assert_eq!(compare(&cluster, &parameters).await.unwrap(), "t", "{mode}");
     }
 }
@@ -229,12 +231,44 @@ async fn tls_from_the_first_byte() {
 async fn a_cancel_request_goes_over_tls_too() {
     let authority = Authority::new("test");
     let cluster = server(&authority.issue("db", &["localhost"]), &authority, "hostssl all all all trust").await;
-    let session = open(&target_at(&cluster, "dbname=postgres sslmode=require")).await.unwrap();
+    let session = open_patient(&target_at(&cluster, "dbname=postgres sslmode=require")).await.unwrap();
     assert!(session.is_encrypted());
-    let (slept, cancelled) = tokio::join!(session.client().simple_query("select pg_sleep(1.5)"), async {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        session.cancel().await
-    });
-    cancelled.unwrap();
-    assert_eq!(slept.unwrap_err().code().unwrap().code(), "57014");
+    cancel_a_sleep(&cluster, &session).await;
+}
+
+#[tokio::test]
+async fn older_tls_does_as_well() {
+    let authority = Authority::new("test");
+    let cluster = server(&authority.issue("db", &["localhost"]), &authority, "host all all all scram-sha-256").await;
+    cluster.psql("alter role postgres password 'geheim'").await;
+    cluster.psql("alter system set ssl_max_protocol_version = 'TLSv1.2'").await;
+    cluster.psql("select pg_reload_conf()").await;
+    cluster.wait_for("select current_setting('ssl_max_protocol_version') = 'TLSv1.2'").await;
+    let root = file(&cluster, "root.pem");
+    let parameters = "host=localhost hostaddr=127.0.0.1 dbname=postgres password=geheim sslmode=verify-full channel_binding=require";
+    assert_eq!(compare(&cluster, &format!("{parameters} sslrootcert={root}")).await.unwrap(), "t");
+    let newer = format!("{parameters} sslrootcert={root} ssl_min_protocol_version=TLSv1.3");
+    let error = compare(&cluster, &newer).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    assert!(error.hint.contains("ssl_min_protocol_version"), "{error}");
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_not_accepted() {
+    let authority = Authority::new("test");
+    let identity = authority.issue("db", &["localhost"]);
+    let cluster = server(&identity, &authority, "host all all all trust").await;
+    cluster.put_file("empty.crl", authority.revoke(&[]).as_bytes());
+    cluster.put_file("revoked.crl", authority.revoke(&[&identity]).as_bytes());
+    cluster.put_file("others.crl", Authority::new("other").revoke(&[]).as_bytes());
+    let root = file(&cluster, "root.pem");
+    let outcome = async |list: &str| {
+        let list = file(&cluster, list);
+        let parameters = format!("dbname=postgres sslmode=verify-ca sslrootcert={root} sslcrl={list}");
+        compare(&cluster, &parameters).await
+    };
+    assert_eq!(outcome("empty.crl").await.unwrap(), "t");
+    assert_eq!(outcome("absent.crl").await.unwrap(), "t");
+    assert_eq!(outcome("revoked.crl").await.unwrap_err().what, "the server's certificate is revoked");
+    assert_eq!(outcome("others.crl").await.unwrap_err().kind, Kind::Authentication);
 }
