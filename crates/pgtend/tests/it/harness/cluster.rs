@@ -156,6 +156,15 @@ impl Cluster {
         output.trim_end().to_owned()
     }
 
+    /// Waits until a query of the superuser's answers true.
+    pub async fn wait_for(&self, sql: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.psql(sql).await != "t" {
+            assert!(Instant::now() < deadline, "waited in vain for: {sql}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Runs `pgbench` as the superuser to its end and returns what it printed.
     pub async fn pgbench(&self, arguments: &[&str]) -> String {
         run(self.client("pgbench").args(arguments)).await
