@@ -1,13 +1,14 @@
 //! A look at a server without an agent: the probes that a document needs, on a connection of its own.
 
 use jiff::Timestamp;
-use pgtend_model::ash::Ring;
+use pgtend_model::ash::{Ring, cpu_ms};
 use pgtend_model::document::{Document, Known};
 use pgtend_model::error::Result;
-use pgtend_model::sample::{Origin, Probe, Reason, Unknown};
+use pgtend_model::sample::{Origin, Probe, Reason, Taken, Unknown};
 use pgtend_model::signal::{self, APPLICATION_NAME, Fate, Signal};
 use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::{Limits, Session, Target};
+use pgtend_postgres::host::Host;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ const ASH_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub struct Look {
     session: Session,
+    host: Result<Host, Unknown>,
     view: View,
     ash: Ring,
     prober: Prober,
@@ -36,10 +38,11 @@ impl Look {
     /// When the server cannot be reached or refuses.
     pub async fn open(target: &Target) -> Result<Self> {
         let session = Session::open(target, &Limits::default(), APPLICATION_NAME).await?;
+        let host = Host::beside(&session).await;
         let mut view = View::unseen(target.address(), target.address());
         view.link = Link::Up { since: Timestamp::now() };
         let prober = Prober::new(session.version(), Limits::default().statement_timeout + Duration::from_secs(1));
-        Ok(Self { session, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), prober, texts: Texts::default() })
+        Ok(Self { session, host, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), prober, texts: Texts::default() })
     }
 
     /// A document from readings made now; two, some time apart, where it shows rates.
@@ -48,7 +51,8 @@ impl Look {
     /// When the connection is lost, or the parameters make no sense.
     pub async fn document<D: Document>(&mut self, params: &D::Params) -> Result<D> {
         self.take(D::PROBES).await?;
-        if D::NEEDS_RATES {
+        // Processor time of a process is a rate too, where it can be had.
+        if D::NEEDS_RATES || (self.host.is_ok() && D::PROBES.contains(&Probe::HostProcess)) {
             tokio::time::sleep(APART).await;
             self.take(D::PROBES).await?;
         }
@@ -73,7 +77,7 @@ impl Look {
         let ends = Instant::now() + lasting;
         while Instant::now() < ends {
             turn.tick().await;
-            self.take(&[Probe::Activity]).await?;
+            self.take(&[Probe::HostProcess, Probe::Activity]).await?;
         }
         Ok(())
     }
@@ -84,15 +88,8 @@ impl Look {
     /// When the connection is lost.
     pub async fn take(&mut self, probes: &[Probe]) -> Result<()> {
         for probe in probes {
-            let mut taken = probe.empty(Timestamp::now());
-            let asked = Instant::now();
-            let outcome = match probe.spec().origin {
-                Origin::Query => self.prober.run(self.session.client(), *probe, &mut self.texts, &mut taken).await,
-                Origin::Host => Err(Failure::Probe(Unknown::new(Reason::Remote, "figures of the host need the agent beside the server"))),
-            };
-            taken.add_took(asked.elapsed());
-            match outcome {
-                Ok(()) => self.view.readings.put(taken),
+            match self.reading(*probe).await {
+                Ok(taken) => self.view.readings.put(taken),
                 Err(Failure::Probe(unknown)) => self.view.readings.fail(*probe, unknown),
                 Err(Failure::Session(error)) => return Err(error),
             }
@@ -101,6 +98,27 @@ impl Look {
             }
         }
         Ok(())
+    }
+
+    async fn reading(&mut self, probe: Probe) -> Result<Taken, Failure> {
+        if probe.spec().origin == Origin::Host {
+            return self.of_host(probe).await.map_err(Failure::Probe);
+        }
+        let mut taken = probe.empty(Timestamp::now());
+        let asked = Instant::now();
+        self.prober.run(self.session.client(), probe, &mut self.texts, &mut taken).await?;
+        taken.add_took(asked.elapsed());
+        Ok(taken)
+    }
+
+    /// Files of /proc and file systems can hang: they are read on a thread for that.
+    async fn of_host(&mut self, probe: Probe) -> Result<Taken, Unknown> {
+        let busy = || Unknown::new(Reason::Failed, "the last reading of the host has not ended");
+        let mut host = std::mem::replace(&mut self.host, Err(busy()))?;
+        let read = tokio::task::spawn_blocking(move || (host.read(probe), host)).await;
+        let (outcome, host) = read.map_err(|error| Unknown::new(Reason::Failed, format!("the host could not be read: {error}")))?;
+        self.host = Ok(host);
+        outcome
     }
 
     /// Cancels or terminates.
@@ -112,8 +130,9 @@ impl Look {
     }
 
     fn remember_sessions(&mut self) {
+        let cpu_ms = cpu_ms(&self.view.readings.host_process);
         if let Ok(sample) = self.view.readings.activity.current() {
-            self.ash.record(sample, &HashMap::new());
+            self.ash.record(sample, &cpu_ms);
         }
     }
 }

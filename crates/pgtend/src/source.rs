@@ -1,9 +1,12 @@
 //! Where a command's documents come from: an agent, or a look of its own.
 
+use crate::api;
 use crate::client::Client;
 use crate::observe::Look;
 use pgtend_model::document::Document;
+use pgtend_model::document::status::{Params, Status};
 use pgtend_model::error::Result;
+use pgtend_model::signal::{Fate, Request};
 
 /// Where documents come from.
 #[derive(Debug)]
@@ -28,6 +31,28 @@ impl Source {
         match self {
             Self::Agent { client, server } => client.document(server.as_deref(), params).await,
             Self::Direct(look) => look.document(params).await,
+        }
+    }
+
+    /// How the servers are: the one that was named, or all of them.
+    ///
+    /// # Errors
+    /// As [`Source::document`].
+    pub async fn servers(&mut self) -> Result<Vec<Status>> {
+        match self {
+            Self::Agent { client, server: None } => client.get(api::servers::PATH).await,
+            _ => Ok(vec![self.document(&Params::default()).await?]),
+        }
+    }
+
+    /// Cancels or terminates sessions, each only if it is still what was seen. One fate a target, in their order.
+    ///
+    /// # Errors
+    /// As [`Source::document`].
+    pub async fn signal(&mut self, request: &Request) -> Result<Vec<Fate>> {
+        match self {
+            Self::Agent { client, server } => client.post(api::signal::PATH, server.as_deref(), request).await,
+            Self::Direct(look) => look.signal(request.signal, &request.targets).await,
         }
     }
 }

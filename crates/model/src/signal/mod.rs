@@ -23,6 +23,26 @@ pub enum Signal {
     Terminate,
 }
 
+impl Signal {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Terminate => "terminate",
+        }
+    }
+}
+
+/// What is asked of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SignalRequest)]
+pub struct Request {
+    /// What is done to each session.
+    pub signal: Signal,
+    /// The sessions as they were seen.
+    pub targets: Vec<Target>,
+}
+
 /// A session as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Target {

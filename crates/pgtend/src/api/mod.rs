@@ -28,6 +28,7 @@ mod metrics;
 mod openapi;
 mod routes;
 pub mod servers;
+pub mod signal;
 mod tls;
 pub mod tokens;
 

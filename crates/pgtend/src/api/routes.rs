@@ -1,13 +1,14 @@
 //! The list of endpoints.
 
 use super::endpoint::{Endpoint, Routes};
-use super::{health, metrics, openapi, servers, tokens};
+use super::{documents, health, metrics, openapi, servers, signal, tokens};
 use pgtend_model::config::api::Role;
 use pgtend_model::document::connections::Connections;
 use pgtend_model::document::load::Load;
 use pgtend_model::document::locks::Locks;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::Status;
+use pgtend_model::signal::{Fate, Request};
 
 /// Everything there is.
 pub(super) fn all() -> Routes {
@@ -27,6 +28,13 @@ pub(super) fn all() -> Routes {
         .document::<Locks>()
         .document::<Load>()
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Vec<Status>>(), servers::list);
+    let routes = routes.add(
+        Endpoint::post(signal::PATH, "Cancels statements or ends sessions, each only if it is still what was seen")
+            .params::<documents::Which>()
+            .body::<Request>()
+            .data::<Vec<Fate>>(),
+        signal::send,
+    );
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }
 

@@ -1,5 +1,6 @@
 //! The host of a server: readings from /proc and the file systems, where the agent runs beside it.
 
+mod beside;
 pub mod cgroup;
 mod cpu;
 mod disk;
