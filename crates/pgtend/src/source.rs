@@ -4,9 +4,9 @@ use crate::api;
 use crate::client::Client;
 use crate::observe::Look;
 use pgtend_model::document::Document;
-use pgtend_model::document::status::{Params, Status};
+use pgtend_model::document::status::{Params, Servers, Status};
 use pgtend_model::error::Result;
-use pgtend_model::signal::{Fate, Request};
+use pgtend_model::signal::{Fate, Fates, Request};
 
 /// Where documents come from.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Source {
     /// As [`Source::document`].
     pub async fn servers(&mut self) -> Result<Vec<Status>> {
         match self {
-            Self::Agent { client, server: None } => client.get(api::servers::PATH).await,
+            Self::Agent { client, server: None } => client.get::<Servers>(api::servers::PATH).await.map(|all| all.servers),
             _ => Ok(vec![self.document(&Params::default()).await?]),
         }
     }
@@ -51,7 +51,9 @@ impl Source {
     /// As [`Source::document`].
     pub async fn signal(&mut self, request: &Request) -> Result<Vec<Fate>> {
         match self {
-            Self::Agent { client, server } => client.post(api::signal::PATH, server.as_deref(), request).await,
+            Self::Agent { client, server } => {
+                client.post::<Fates>(api::signal::PATH, server.as_deref(), request).await.map(|answer| answer.fates)
+            }
             Self::Direct(look) => look.signal(request.signal, &request.targets).await,
         }
     }

@@ -5,7 +5,7 @@ mod replication;
 
 use super::{Document, Known, Unknowns};
 use crate::ash::State;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::sample::activity::Activity;
 use crate::sample::{Probe, Reason, Sample, Unknown};
 use crate::view::{Link, View};
@@ -26,6 +26,8 @@ pub struct Status {
     pub since: Option<Timestamp>,
     /// Why it does not answer.
     pub error: Option<String>,
+    /// What kind of error that is.
+    pub error_kind: Option<Kind>,
     /// PostgreSQL's version.
     pub version: Option<String>,
     /// `primary` or `standby`.
@@ -52,6 +54,13 @@ pub struct Status {
     pub errors: Errors,
     /// Why figures are null.
     pub unknown: Unknowns,
+}
+
+/// How every server of an agent is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Servers {
+    /// In the order of the configuration.
+    pub servers: Vec<Status>,
 }
 
 /// Client connections.
@@ -185,12 +194,14 @@ impl Document for Status {
         let mut unknown = Unknowns::default();
         let server = unknown.take("version", view.readings.server.current()).and_then(|sample| sample.rows.first());
         let (state, since, error) = link(&view.link);
+        let error_kind = error.as_ref().map(|error| error.kind);
         Ok(Self {
             server: view.name.clone(),
             target: view.target.clone(),
             state: state.to_owned(),
             since,
-            error,
+            error: error.map(ToString::to_string),
+            error_kind,
             version: server.map(|row| row.version.to_string()),
             role: server.map(|row| if row.in_recovery { "standby" } else { "primary" }.to_owned()),
             uptime: server.map(|row| seconds(row.now, row.started_at)),
@@ -212,11 +223,11 @@ fn server_log() -> Unknown {
     Unknown::new(Reason::Absent, "pgtend does not read the server's log yet")
 }
 
-fn link(link: &Link) -> (&'static str, Option<Timestamp>, Option<String>) {
+fn link(link: &Link) -> (&'static str, Option<Timestamp>, Option<&Error>) {
     match link {
         Link::Connecting => ("connecting", None, None),
         Link::Up { since } => ("up", Some(*since), None),
-        Link::Down { since, why, .. } => ("down", Some(*since), Some(why.to_string())),
+        Link::Down { since, why, .. } => ("down", Some(*since), Some(why)),
     }
 }
 

@@ -43,6 +43,13 @@ pub struct Request {
     pub targets: Vec<Target>,
 }
 
+/// What an agent answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fates {
+    /// What became of each session, in the order of the targets.
+    pub fates: Vec<Fate>,
+}
+
 /// A session as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Target {

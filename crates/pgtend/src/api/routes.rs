@@ -7,8 +7,8 @@ use pgtend_model::document::connections::Connections;
 use pgtend_model::document::load::Load;
 use pgtend_model::document::locks::Locks;
 use pgtend_model::document::sessions::Sessions;
-use pgtend_model::document::status::Status;
-use pgtend_model::signal::{Fate, Request};
+use pgtend_model::document::status::{Servers, Status};
+use pgtend_model::signal::{Fates, Request};
 
 /// Everything there is.
 pub(super) fn all() -> Routes {
@@ -27,12 +27,12 @@ pub(super) fn all() -> Routes {
         .document::<Connections>()
         .document::<Locks>()
         .document::<Load>()
-        .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Vec<Status>>(), servers::list);
+        .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list);
     let routes = routes.add(
         Endpoint::post(signal::PATH, "Cancels statements or ends sessions, each only if it is still what was seen")
             .params::<documents::Which>()
             .body::<Request>()
-            .data::<Vec<Fate>>(),
+            .data::<Fates>(),
         signal::send,
     );
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
