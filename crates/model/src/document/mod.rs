@@ -39,6 +39,8 @@ pub trait Document: Serialize + DeserializeOwned + ToSchema + Send + 'static {
     const ABOUT: &'static str;
     /// The probes that it is made from: what a look without an agent has to run.
     const PROBES: &'static [Probe];
+    /// Those of them that the agent reads again when their rows are older than half a second: cheap ones, where a person wants now.
+    const FRESH: &'static [Probe] = &[];
     /// Whether it needs two readings some time apart.
     const NEEDS_RATES: bool = false;
     /// Whether the API tells it to everybody, without a token: only what names no statement, role or client.

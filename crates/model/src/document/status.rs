@@ -187,6 +187,7 @@ impl Document for Status {
         Probe::HostMemory,
         Probe::HostFilesystem,
     ];
+    const FRESH: &'static [Probe] = &[Probe::Server, Probe::Database, Probe::Connections];
     const NEEDS_RATES: bool = true;
 
     fn build(known: &Known<'_>, _params: &Params) -> Result<Self> {

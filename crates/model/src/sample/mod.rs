@@ -125,20 +125,25 @@ impl fmt::Display for Unknown {
     }
 }
 
+/// Time over which a rate is taken, at least: sessions report what they did about once a second.
+const MIN_APART: jiff::SignedDuration = jiff::SignedDuration::from_millis(950);
+
 /// What is known of one probe: the newest rows, the ones before (for rates), and why the last attempt failed if it did.
 #[derive(Debug, Clone)]
 pub struct Slot<T> {
     /// The newest sample. It stays, with its age, when later attempts fail.
     pub latest: Option<std::sync::Arc<Sample<T>>>,
-    /// The sample before the newest.
+    /// A sample before the newest, at least a second before it where there is one.
     pub previous: Option<std::sync::Arc<Sample<T>>>,
+    /// The sample that becomes the previous one when a newer is far enough from it.
+    candidate: Option<std::sync::Arc<Sample<T>>>,
     /// Why the newest attempt gave nothing; none while all is well.
     pub unknown: Option<Unknown>,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { latest: None, previous: None, unknown: Some(Unknown::new(Reason::Pending, "not sampled yet")) }
+        Self { latest: None, previous: None, candidate: None, unknown: Some(Unknown::new(Reason::Pending, "not sampled yet")) }
     }
 }
 
@@ -147,7 +152,11 @@ impl<T> Slot<T> {
     pub fn put(&mut self, outcome: Result<Sample<T>, Unknown>) {
         match outcome {
             Ok(sample) => {
-                self.previous = self.latest.replace(std::sync::Arc::new(sample));
+                let sample = std::sync::Arc::new(sample);
+                if self.candidate.as_ref().is_none_or(|candidate| sample.at.duration_since(candidate.at) >= MIN_APART) {
+                    self.previous = self.candidate.replace(sample.clone());
+                }
+                self.latest = Some(sample);
                 self.unknown = None;
             }
             Err(unknown) => self.unknown = Some(unknown),
@@ -178,5 +187,37 @@ impl<T> Slot<T> {
             return Err(Unknown::new(Reason::Reset, "the clock went backwards between the two samples"));
         }
         Ok((older, newer, seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(ms: i64) -> Sample<i64> {
+        let at = jiff::Timestamp::from_millisecond(ms).expect("a valid time");
+        Sample { at, took: Duration::ZERO, rows: vec![ms], missing: Vec::new() }
+    }
+
+    #[test]
+    fn rates_span_at_least_a_second_however_often_is_sampled() {
+        let mut slot = Slot::default();
+        for ms in (0..10_000).step_by(100) {
+            slot.put(Ok(sample(ms)));
+            if ms >= 1000 {
+                let (_, _, seconds) = slot.pair().expect("two samples");
+                assert!((0.95..2.1).contains(&seconds), "{seconds} s at {ms} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_attempt_hides_the_rows_and_the_next_success_shows_them() {
+        let mut slot = Slot::default();
+        slot.put(Ok(sample(0)));
+        slot.put(Err(Unknown::new(Reason::Timeout, "too slow")));
+        assert_eq!(slot.current().map_err(|unknown| unknown.reason), Err(Reason::Timeout));
+        slot.put(Ok(sample(5000)));
+        assert_eq!(slot.pair().map(|(older, newer, _)| (older.rows[0], newer.rows[0])), Ok((0, 5000)));
     }
 }

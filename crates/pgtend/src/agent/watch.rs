@@ -232,7 +232,7 @@ impl Watch {
         let view = self.server.view();
         if let Ok(sample) = view.readings.activity.current() {
             let mut ring = self.server.ash().write().unwrap_or_else(PoisonError::into_inner);
-            ring.record(sample, &cpu_ms(&view.readings.host_process));
+            ring.record(sample, &cpu_ms(&view.readings.host_process, self.settings.ash.sample_interval_seconds));
         }
     }
 

@@ -10,7 +10,12 @@ use pgtend_model::document::{Document, Known};
 use pgtend_model::sample::Probe;
 use serde::Deserialize;
 use std::sync::PoisonError;
+use std::time::Duration;
+use tokio::time::timeout;
 use utoipa::IntoParams;
+
+/// How long an answer waits for readings made for it; then it tells what there is.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which server a document is about.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -33,9 +38,10 @@ async fn document<D: Document>(
     Params(params): Params<D::Params>,
 ) -> Result<Answer<D>, Failed> {
     let server = api.agent().server(which.server.as_deref())?;
-    let on_demand: Vec<Probe> = D::PROBES.iter().copied().filter(|probe| probe.spec().every.is_zero()).collect();
-    if !on_demand.is_empty() {
-        let _the_view_says_why_not = server.order(Order::Read(on_demand)).await;
+    let on_demand = D::PROBES.iter().filter(|probe| probe.spec().every.is_zero());
+    let now: Vec<Probe> = on_demand.chain(D::FRESH).copied().collect();
+    if !now.is_empty() {
+        let _the_view_says_why_not = timeout(PATIENCE, server.order(Order::Read(now))).await;
     }
     let view = server.view();
     let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner);
