@@ -111,7 +111,7 @@ fn places(name: String, address: &str) -> Result<Vec<Place>> {
         None => DEFAULT_DIRECTORIES.map(|directory| Place::Socket(directory.to_owned())).to_vec(),
         Some('/' | '@') => vec![Place::Socket(name)],
         // The rest of a password with an "@" in it.
-        Some(_) if name.contains('@') => return Err(unreadable("host", "the name of a host")),
+        Some(_) if name.contains('@') => return Err(unreadable("host", "a host name")),
         Some(_) => vec![Place::Name(name)],
     })
 }
