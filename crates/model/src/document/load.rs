@@ -186,6 +186,9 @@ fn is_client(session: &Session) -> bool {
     matches!(session.who.backend_type.as_deref(), Some("client backend" | "parallel worker"))
 }
 
+/// Type and name of a wait event; none is the processor.
+type Event<'a> = Option<(&'a str, &'a str)>;
+
 /// Sums over samples.
 #[derive(Default)]
 struct Sums<'a> {
@@ -195,7 +198,7 @@ struct Sums<'a> {
     active: usize,
     clients: usize,
     by_class: BTreeMap<WaitClass, usize>,
-    by_event: HashMap<(WaitClass, Option<(&'a str, &'a str)>), usize>,
+    by_event: HashMap<(WaitClass, Event<'a>), usize>,
     by_query: HashMap<i64, Query<'a>>,
 }
 

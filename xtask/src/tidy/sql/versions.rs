@@ -21,11 +21,14 @@ struct Range {
 /// A version of an extension.
 type Dotted = (u32, u32);
 
+/// The first and the last version of an extension that a query is for, and the query.
+type ExtensionQuery<'a> = (Dotted, Option<Dotted>, &'a Path);
+
 /// Every query has a range, and the ranges of a probe follow one another.
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut probes: BTreeMap<&Path, Vec<(Range, &Path)>> = BTreeMap::new();
-    let mut extensions: BTreeMap<(&Path, Range), Vec<(Dotted, Option<Dotted>, &Path)>> = BTreeMap::new();
+    let mut extensions: BTreeMap<(&Path, Range), Vec<ExtensionQuery<'_>>> = BTreeMap::new();
     for source in sources.iter().filter(|source| is_probe_query(&source.path)) {
         let Some(folder) = source.path.parent().filter(|folder| *folder != Path::new(QUERIES)) else { continue };
         match header(&source.text).and_then(|range| Ok((range, extension(&source.text)?))) {
@@ -77,7 +80,7 @@ fn extension(text: &str) -> Result<Option<(Dotted, Option<Dotted>)>, String> {
 }
 
 /// Gaps and overlaps between versions of an extension in ascending order. What is older than the first is told to update.
-fn extension_breaks(queries: &[(Dotted, Option<Dotted>, &Path)]) -> Vec<Finding> {
+fn extension_breaks(queries: &[ExtensionQuery<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for pair in queries.windows(2) {
         let [(_, to, path), (from, _, next_path)] = pair else { continue };
