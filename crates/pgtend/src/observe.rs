@@ -10,7 +10,6 @@ use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::{Limits, Session, Target};
 use pgtend_postgres::host::Host;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,6 +26,8 @@ pub struct Look {
     host: Result<Host, Unknown>,
     view: View,
     ash: Ring,
+    /// The time that one sample of the sessions stands for.
+    pace: Duration,
     prober: Prober,
     texts: Texts,
 }
@@ -42,7 +43,7 @@ impl Look {
         let mut view = View::unseen(target.address(), target.address());
         view.link = Link::Up { since: Timestamp::now() };
         let prober = Prober::new(session.version(), Limits::default().statement_timeout + Duration::from_secs(1));
-        Ok(Self { session, host, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), prober, texts: Texts::default() })
+        Ok(Self { session, host, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), pace: APART, prober, texts: Texts::default() })
     }
 
     /// A document from readings made now; two, some time apart, where it shows rates.
@@ -75,6 +76,7 @@ impl Look {
         let mut turn = tokio::time::interval(every);
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let ends = Instant::now() + lasting;
+        self.pace = every;
         while Instant::now() < ends {
             turn.tick().await;
             self.take(&[Probe::HostProcess, Probe::Activity]).await?;
@@ -130,7 +132,7 @@ impl Look {
     }
 
     fn remember_sessions(&mut self) {
-        let cpu_ms = cpu_ms(&self.view.readings.host_process);
+        let cpu_ms = cpu_ms(&self.view.readings.host_process, self.pace);
         if let Ok(sample) = self.view.readings.activity.current() {
             self.ash.record(sample, &cpu_ms);
         }
