@@ -141,6 +141,16 @@ impl Ring {
             .filter(|(_, session)| filter.pid.is_none_or(|pid| session.who.pid == pid))
     }
 
+    /// The text with which a statement was sampled.
+    pub fn text(&self, query_id: i64) -> Option<&str> {
+        self.shared.statements.get(&query_id).map(|statement| &*statement.text)
+    }
+
+    /// What it may hold at most: samples and bytes.
+    pub fn bounds(&self) -> (usize, usize) {
+        (self.most_samples, self.most_bytes)
+    }
+
     /// What it holds.
     pub fn held(&self) -> Held {
         Held {

@@ -3,11 +3,20 @@
 //! A document is defined once. The API serves it at its path, `pgtend` prints it from the agent's answer or, with `--connection`,
 //! from a look of its own; both come from the same [`Document::build`].
 
+pub mod ash;
+#[cfg(test)]
+pub mod by_hand;
 pub mod connections;
+pub mod health;
 pub mod load;
 pub mod locks;
+pub mod monitoring;
+pub mod overview;
 pub mod sessions;
+pub mod stats;
 pub mod status;
+
+pub use overview::{Overview, Whole};
 
 use crate::ash::Ring;
 use crate::error::Result;
@@ -63,6 +72,11 @@ impl Unknowns {
     /// The figure, or none with the reason noted at its place.
     pub fn take<T, U: Into<Unknown>>(&mut self, place: &str, figure: Result<T, U>) -> Option<T> {
         figure.map_err(|unknown| self.0.insert(place.to_owned(), unknown.into())).ok()
+    }
+
+    /// Notes why the figure at a place is not known.
+    pub fn note(&mut self, place: &str, why: Unknown) {
+        self.0.insert(place.to_owned(), why);
     }
 
     /// The reasons.

@@ -40,6 +40,7 @@ pub mod replication;
 pub mod roles;
 pub mod sequences;
 pub mod server;
+pub mod session_locks;
 pub mod settings;
 pub mod slots;
 pub mod slru;

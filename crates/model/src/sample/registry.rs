@@ -4,8 +4,8 @@ use super::{DecodeError, Row, RowSource, Sample, Slot, Unknown};
 use super::{
     activity, aios, archiver, backend_io, bgwriter, buffercache, checkpointer, connections, database, database_size, extensions,
     file_settings, functions, hba, host_cpu, host_disk, host_filesystem, host_memory, host_network, host_pressure, host_process, indexes,
-    io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles, sequences, server, settings,
-    slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files, wal_receiver,
+    io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles, sequences, server,
+    session_locks, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files, wal_receiver,
 };
 use std::time::Duration;
 
@@ -283,6 +283,8 @@ probes! {
     sessions: Sessions = activity::Activity, Query, Server, every 0.0 s;
     /// What each blocked session waits for; on demand.
     lock_waits: LockWaits = lock_waits::LockWait, Query, Server, every 0.0 s;
+    /// How many locks each session holds, and its transaction; on demand.
+    session_locks: SessionLocks = session_locks::SessionLocks, Query, Server, every 0.0 s;
     /// Texts of statements by their identifiers (`$1`, an array of bigint); on demand.
     statement_texts: StatementTexts = statements::StatementText, Query, Server, every 0.0 s;
     /// What the wait events mean; on demand.

@@ -6,9 +6,14 @@ use arc_swap::ArcSwap;
 use pgtend_model::ash::Ring;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::sample::registry::SPECS;
+use pgtend_model::sample::{Probe, Reason, Unknown};
 use pgtend_model::view::View;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// How long somebody who asks waits for readings made for them; then they get what there is.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An order with the place where its outcome is waited for.
 pub(super) type Envelope = (Order, oneshot::Sender<Result<Outcome>>);
@@ -84,6 +89,21 @@ impl Server {
         let outcome = change(&mut working);
         self.view.store(Arc::new(working.clone()));
         outcome
+    }
+
+    /// Has probes run now: those that do not run by themselves, and those that shall be read anew. Why one of the former could not be
+    /// read is in the view; of the latter there is an earlier reading.
+    pub async fn read(&self, on_demand: &[Probe], anew: &[Probe]) {
+        let probes: Vec<Probe> = on_demand.iter().chain(anew).copied().collect();
+        if probes.is_empty() {
+            return;
+        }
+        let unknown = match tokio::time::timeout(PATIENCE, self.order(Order::Read(probes))).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => Unknown::new(Reason::Unreachable, error.what),
+            Err(_) => Unknown::new(Reason::Timeout, format!("the server's connection was busy for {PATIENCE:?}; ask again")),
+        };
+        self.update(|view| on_demand.iter().for_each(|probe| view.readings.fail(*probe, unknown.clone())));
     }
 
     /// Has its one connection carry out an order, after the probe that is running now.

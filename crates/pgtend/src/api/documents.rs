@@ -3,19 +3,15 @@
 use super::Api;
 use super::answer::{Answer, Failed, Params};
 use super::endpoint::{Endpoint, Routes};
-use crate::agent::Order;
+use super::process;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
-use pgtend_model::document::{Document, Known};
+use pgtend_model::document::overview::Watched;
+use pgtend_model::document::{Document, Known, Overview, Whole};
 use pgtend_model::sample::Probe;
 use serde::Deserialize;
 use std::sync::PoisonError;
-use std::time::Duration;
-use tokio::time::timeout;
 use utoipa::IntoParams;
-
-/// How long an answer waits for readings made for it; then it tells what there is.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which server a document is about.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -30,6 +26,11 @@ impl Routes {
         let needs = (!D::OPEN).then_some(Role::Viewer);
         self.add(Endpoint::get(D::PATH, D::ABOUT).needs(needs).params::<Which>().params::<D::Params>().data::<D>(), document::<D>)
     }
+
+    /// A document about the agent, or about all its servers.
+    pub(super) fn overview<O: Overview>(self) -> Self {
+        self.add(Endpoint::get(O::PATH, O::ABOUT).params::<O::Params>().data::<O>(), overview::<O>)
+    }
 }
 
 async fn document<D: Document>(
@@ -38,13 +39,23 @@ async fn document<D: Document>(
     Params(params): Params<D::Params>,
 ) -> Result<Answer<D>, Failed> {
     let server = api.agent().server(which.server.as_deref())?;
-    let on_demand = D::PROBES.iter().filter(|probe| probe.spec().every.is_zero());
-    let now: Vec<Probe> = on_demand.chain(D::FRESH).copied().collect();
-    if !now.is_empty() {
-        let _the_view_says_why_not = timeout(PATIENCE, server.order(Order::Read(now))).await;
-    }
+    let config = api.agent().config();
+    let on_demand: Vec<Probe> = D::PROBES.iter().copied().filter(|probe| config.probes.every(*probe).is_zero()).collect();
+    server.read(&on_demand, D::FRESH).await;
     let view = server.view();
     let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner);
     let known = Known { view: &view, ash: &ash, now: jiff::Timestamp::now() };
     Ok(Answer::new(D::build(&known, &params)?))
+}
+
+async fn overview<O: Overview>(State(api): State<Api>, Params(params): Params<O::Params>) -> Result<Answer<O>, Failed> {
+    let agent = api.agent();
+    let watched = |server: crate::agent::Server| {
+        let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner).held();
+        Watched { view: server.view(), ash }
+    };
+    let servers: Vec<Watched> = agent.servers().into_iter().map(watched).collect();
+    let (config, process) = (agent.config(), process::now(agent));
+    let whole = Whole { servers: &servers, config: &config, process: &process, now: jiff::Timestamp::now() };
+    Ok(Answer::new(O::build(&whole, &params)?))
 }

@@ -26,6 +26,7 @@ mod health;
 mod listen;
 mod metrics;
 mod openapi;
+mod process;
 mod routes;
 pub mod servers;
 pub mod signal;

@@ -4,10 +4,12 @@ use super::endpoint::{Endpoint, Routes};
 use super::{documents, health, metrics, openapi, servers, signal, tokens};
 use pgtend_model::config::api::Role;
 use pgtend_model::document::connections::Connections;
+use pgtend_model::document::health::Health;
 use pgtend_model::document::load::Load;
 use pgtend_model::document::locks::Locks;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::{Servers, Status};
+use pgtend_model::document::{ash, monitoring, stats};
 use pgtend_model::signal::{Fates, Request};
 
 /// Everything there is.
@@ -27,6 +29,16 @@ pub(super) fn all() -> Routes {
         .document::<Connections>()
         .document::<Locks>()
         .document::<Load>()
+        .document::<Health>()
+        .document::<stats::queries::Queries>()
+        .document::<stats::transactions::Transactions>()
+        .document::<stats::buffer_pool::BufferPool>()
+        .document::<stats::io::IoStatistics>()
+        .document::<ash::samples::Samples>()
+        .document::<ash::stats::Stats>()
+        .overview::<ash::config::Config>()
+        .overview::<monitoring::health::Health>()
+        .overview::<monitoring::stats::Stats>()
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list);
     let routes = routes.add(
         Endpoint::post(signal::PATH, "Cancels statements or ends sessions, each only if it is still what was seen")
