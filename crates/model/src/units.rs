@@ -96,6 +96,62 @@ pub fn exact_duration(duration: Duration) -> String {
     }
 }
 
+/// A count for people: `1,234,567`.
+pub fn show_count(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut shown = String::with_capacity(digits.len() * 4 / 3 + 1);
+    if count < 0 {
+        shown.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// Seconds in a few characters: `830ms`, `12.3s`, `4m05s`, `3h20m`, `5d3h`.
+pub fn short_seconds(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "whole seconds are far below 2^63")]
+    let whole = seconds as i64;
+    match seconds {
+        s if s < 1.0 => format!("{:.0}ms", s * 1000.0),
+        s if s < 60.0 => format!("{s:.1}s"),
+        s if s < 3600.0 => format!("{}m{:02}s", whole / 60, whole % 60),
+        s if s < 86_400.0 => format!("{}h{:02}m", whole / 3600, whole % 3600 / 60),
+        _ => format!("{}d{}h", whole / 86_400, whole % 86_400 / 3600),
+    }
+}
+
+/// Bytes in a few characters: `512B`, `64M`, `1.5G`.
+pub fn short_bytes(bytes: f64) -> String {
+    let mut value = bytes;
+    for unit in ["B", "K", "M", "G", "T"] {
+        if value.abs() < 999.5 || unit == "T" {
+            return if value < 9.95 && unit != "B" { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") };
+        }
+        value /= 1024.0;
+    }
+    unreachable!("the last unit returns")
+}
+
+/// Text of any origin with nothing in it that would steer a terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if matches!(c, '\n' | '\r' | '\t') {
+                ' '
+            } else if steers(c) {
+                '·'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
 /// Text of any origin on one line: white space runs together, and characters that would steer a terminal (or turn the reading direction)
 /// are shown as `·`.
 pub fn one_line(text: &str) -> String {
@@ -143,6 +199,13 @@ mod tests {
         }
         assert_eq!(exact_duration(Duration::from_secs(90)), "90s");
         assert_eq!(exact_duration(Duration::from_secs(300)), "5min");
+    }
+
+    #[test]
+    fn figures_in_a_few_characters() {
+        assert_eq!([0, 999, 1000, -1_234_567].map(show_count), ["0", "999", "1,000", "-1,234,567"]);
+        assert_eq!([0.02, 12.34, 245.0, 12_000.0, 270_000.0].map(short_seconds), ["20ms", "12.3s", "4m05s", "3h20m", "3d3h"]);
+        assert_eq!([512.0, 1024.0, 67_108_864.0, 1_610_612_736.0, 1e15].map(short_bytes), ["512B", "1.0K", "64M", "1.5G", "909T"]);
     }
 
     #[test]

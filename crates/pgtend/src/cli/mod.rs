@@ -1,14 +1,23 @@
 //! The command line: a file a command.
 
+mod activity;
 mod agent;
 mod completions;
 mod config;
+mod connections;
+mod filter;
 mod generate_docs;
+pub(crate) mod locks;
 mod man;
 pub mod output;
+mod ping;
+mod query;
+mod session_table;
+mod signal;
 pub mod source;
 mod status;
 mod up;
+mod visible;
 
 use clap::{Args, Parser, Subcommand};
 use output::Format;
@@ -76,7 +85,12 @@ pub struct Global {
 enum Command {
     Up(up::Up),
     Agent(agent::Agent),
+    Ping(ping::Ping),
     Status(status::Status),
+    Activity(activity::Activity),
+    Query(query::Query),
+    Connections(connections::Connections),
+    Locks(locks::Locks),
     Config(config::Config),
     #[command(hide = true)]
     GenerateDocs(generate_docs::GenerateDocs),
@@ -94,7 +108,12 @@ impl Cli {
         match self.command {
             Command::Up(command) => command.run(global).await,
             Command::Agent(command) => command.run(global).await,
+            Command::Ping(command) => command.run(global).await,
             Command::Status(command) => command.run(global).await,
+            Command::Activity(command) => command.run(global).await,
+            Command::Query(command) => command.run(global).await,
+            Command::Connections(command) => command.run(global).await,
+            Command::Locks(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),
             Command::Completions(command) => command.run(),

@@ -2,9 +2,9 @@
 #![expect(clippy::print_stderr, reason = "this is where commands print")]
 
 use clap::ValueEnum;
-use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, Row, Table as Grid, presets};
+use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table as Grid, presets};
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::units::one_line;
+use pgtend_model::units::harmless;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 
@@ -19,6 +19,8 @@ pub enum Format {
     Yaml,
     /// For spreadsheets: the main table only.
     Csv,
+    /// For people: counts of what would be listed (connections list).
+    Summary,
 }
 
 /// What a cell means, from which its colour comes.
@@ -97,6 +99,16 @@ impl Table {
 pub trait Tabular: Serialize {
     /// Its tables.
     fn tables(&self) -> Vec<Table>;
+
+    /// The table for spreadsheets.
+    fn records(&self) -> Table {
+        self.tables().into_iter().next().unwrap_or_default()
+    }
+
+    /// Counts of what the document lists, for those that know how to count.
+    fn summary(&self) -> Option<Table> {
+        None
+    }
 }
 
 /// Where a table is shown.
@@ -140,7 +152,8 @@ pub fn render(document: &impl Tabular, format: Format, medium: Medium) -> Result
     Ok(match format {
         Format::Json => serde_json::to_string_pretty(document).map_err(|error| unprintable(&error))? + "\n",
         Format::Yaml => serde_yaml_ng::to_string(document).map_err(|error| unprintable(&error))?,
-        Format::Csv => document.tables().first().map(csv).transpose()?.unwrap_or_default(),
+        Format::Csv => csv(&document.records())?,
+        Format::Summary => grid(&document.summary().ok_or_else(no_summary)?, medium),
         Format::Table => {
             let shown = document.tables().into_iter().filter(|table| !table.rows.is_empty() || !table.empty.is_empty());
             shown.map(|table| grid(&table, medium)).collect::<Vec<_>>().join("\n")
@@ -172,6 +185,11 @@ pub fn progress(what: &(impl std::fmt::Display + ?Sized)) {
 /// Prints something worth knowing that is no error.
 pub fn notice(notice: &impl std::fmt::Display) {
     eprintln!("pgtend: note: {notice}");
+}
+
+/// Asks the person at the terminal; the answer is typed on the same line.
+pub fn ask(question: &str) {
+    eprint!("{question}");
 }
 
 /// Tells the person at the terminal something that is not the answer.
@@ -208,12 +226,29 @@ fn grid(table: &Table, medium: Medium) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    if let Some(width) = medium.width {
+        give_way(&mut grid, width);
+    }
     format!("{title}{}\n", grid.trim_fmt())
+}
+
+/// Where the last column, a statement mostly, can give way alone, the others stay whole.
+fn give_way(grid: &mut Grid, width: u16) {
+    const LEAST: u16 = 20;
+    let widths = grid.column_max_content_widths();
+    let Some((_, others)) = widths.split_last() else { return };
+    let taken: u16 = others.iter().map(|content| content.saturating_add(2)).fold(0, u16::saturating_add);
+    if taken.saturating_add(LEAST) <= width {
+        let last = others.len();
+        grid.column_iter_mut().take(last).for_each(|column| {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        });
+    }
 }
 
 /// Names and statements come from clients: nothing in them may move the cursor.
 fn cell(text: &str, tone: Tone) -> comfy_table::Cell {
-    let cell = comfy_table::Cell::new(one_line(text));
+    let cell = comfy_table::Cell::new(harmless(text));
     match tone {
         Tone::Plain => cell,
         Tone::Good => cell.fg(Color::Green),
@@ -247,6 +282,10 @@ fn csv(table: &Table) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+fn no_summary() -> Error {
+    Error::new(Kind::Usage, "there is no summary of this").hint("take table, json, yaml or csv")
+}
+
 fn unprintable(error: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::Internal, format!("the document cannot be printed: {error}"))
 }
@@ -269,7 +308,7 @@ mod tests {
         }
     }
 
-    const SAMPLE: Sample = Sample { text: "select 1,\n\t\x1b[2J 'a long statement that a terminal of eighty columns cannot show whole'" };
+    const SAMPLE: Sample = Sample { text: "select 1,\n\x1b[2J 'a long statement that a terminal of eighty columns cannot show whole'" };
 
     #[test]
     fn a_pipe_gets_everything_and_no_colour() {
