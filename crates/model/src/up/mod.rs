@@ -162,6 +162,8 @@ pub struct View {
     pub root: PathBuf,
     /// What it is.
     pub directory: Directory,
+    /// The user who owns it, where that is neither root nor the one who runs pgtend: who could put something in our way.
+    pub stranger: Option<String>,
     /// What `root/data` is.
     pub cluster: Cluster,
     /// What runs it.

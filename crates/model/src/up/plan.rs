@@ -29,6 +29,7 @@ pub fn plan(view: &View) -> Result<Plan> {
 /// As [`plan`].
 pub fn start_again(view: &View) -> Result<Plan> {
     accept_directory(view)?;
+    accept_owner(view)?;
     let os_user = view.os_user.clone()?;
     if let Some(blocked) = &view.blocked {
         return Err(blocked.clone());
@@ -71,6 +72,14 @@ fn accept_directory(view: &View) -> Result<()> {
         Directory::NotADirectory => Err(Error::new(Kind::Conflict, "this is not a directory").at(root).hint("name a directory that is missing or empty")),
     }
     .map_err(|error| error.retry(crate::error::Retry::Never))
+}
+
+/// Whoever owns the directory can replace what is in it, so that our writing would go elsewhere.
+fn accept_owner(view: &View) -> Result<()> {
+    let Some(owner) = &view.stranger else { return Ok(()) };
+    let root = view.root.display().to_string();
+    let hint = format!("run pgtend as {owner}, name another directory, or give this one to the user who runs pgtend with chown");
+    Err(Error::new(Kind::Privilege, format!("this directory belongs to the user {owner}")).at(root).hint(hint))
 }
 
 fn first_installation(view: &View) -> Result<Installation> {

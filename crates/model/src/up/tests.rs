@@ -23,6 +23,7 @@ fn fresh() -> View {
     View {
         root: "/srv/pgtend".into(),
         directory: Directory::Missing,
+        stranger: None,
         cluster: Cluster::Absent,
         runs: Runs::Nothing,
         unfinished: Vec::new(),
@@ -140,6 +141,8 @@ fn a_directory_that_pgtend_did_not_make_is_left_alone() {
     ");
     let view = View { directory: Directory::DataDirectory { major: "14".into() }, ..fresh() };
     assert!(told(&view).starts_with("this is a data directory of PostgreSQL 14 that pgtend did not make"));
+    let view = View { stranger: Some("mallory".into()), ..existing() };
+    assert!(told(&view).starts_with("this directory belongs to the user mallory"));
     let view = View { cluster: Cluster::Unrecognized("PG_VERSION is missing".into()), ..existing() };
     assert!(told(&view).contains("PG_VERSION is missing"));
     let view = View { cluster: Cluster::Of { major: 15, owner: "alice".into() }, ..existing() };

@@ -83,7 +83,7 @@ impl Announcement {
         // A server package without its client programs is rare; the commands still say what is meant.
         let client = |name: &str| program(name).unwrap_or_else(|| name.to_owned());
         [
-            format!("{} --initialize --scale=20 {dsn} && {} --client=8 --time=30 {dsn}", client("pgbench"), client("pgbench")),
+            format!("{} -i -s 20 {dsn} && {} -c 8 -T 30 {dsn}", client("pgbench"), client("pgbench")),
             format!("{} {dsn}", client("psql")),
             format!("{pgtend} top"),
         ]

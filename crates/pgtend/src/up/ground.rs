@@ -87,7 +87,8 @@ fn holder(layout: &Layout) -> Option<Error> {
 
 fn lock(layout: &Layout) -> Result<fs::File> {
     let path = layout.lock();
-    let opened = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
+    let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let opened = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(no_link).open(&path);
     let mut file = opened.map_err(|error| system("could not open the lock", &path, &error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}

@@ -59,6 +59,7 @@ pub fn survey(options: &Options) -> Result<Survey> {
     let major = if let Cluster::Of { major, .. } = cluster { Some(major) } else { None };
     let view = View {
         root: layout.root().to_path_buf(),
+        stranger: stranger(layout.root()),
         unfinished: if ours { unfinished(layout.root())? } else { Vec::new() },
         how_to_install: find::how_to_install(major),
         os_user: user.as_ref().map(|user| user.name().to_owned()).map_err(Error::clone),
@@ -114,6 +115,11 @@ fn directory(layout: &Layout) -> Result<Directory> {
         names.push(format!("{more} more"));
     }
     Ok(Directory::Foreign { names })
+}
+
+fn stranger(root: &Path) -> Option<String> {
+    let owner = fs::metadata(root).ok()?.uid();
+    (owner != 0 && owner != rustix::process::geteuid().as_raw()).then(|| user_name(owner))
 }
 
 fn read_marker(text: &str) -> Directory {

@@ -126,6 +126,8 @@ fn a_cluster_of_every_major_is_made_as_promised() {
         assert_eq!(place.ask("pgtend", &postmaster, rights), "f|t|t");
         assert_eq!(place.ask("pgtend", &postmaster, "SELECT count(*) > 0 FROM pg_stat_statements"), "t");
         assert_eq!(place.ask("pgtend", &postmaster, "SELECT count(*) > 0 FROM pg_buffercache"), "t");
+        assert_eq!(place.ask("pgtend", &postmaster, "SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL"), "0");
+        assert_eq!(place.ask("pgtend", &postmaster, "SELECT count(*) > 0 FROM pg_hba_file_rules"), "t");
     }
 }
 

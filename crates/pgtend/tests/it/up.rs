@@ -298,8 +298,24 @@ fn killed_at_any_time_it_goes_on_where_it_was() {
     let mut answer = String::new();
     session.stdout.take().unwrap().read_to_string(&mut answer).unwrap();
     assert!(session.wait().unwrap().success() && answer.contains("unharmed"), "{answer}");
+
+    // A backend that is held keeps PostgreSQL from ending in order; the second Ctrl-C does not wait for it.
+    let mut held =
+        Command::new(servers::tool("psql")).args(["-Xqc", "SELECT pg_sleep(600)", &second.dsn]).stderr(Stdio::null()).spawn().unwrap();
+    let sleeping = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+    wait_until("a backend sleeps", || !psql(&second.dsn, sleeping).is_empty());
+    let backend = psql(&second.dsn, sleeping).parse().unwrap();
+    send(backend, Signal::STOP);
+    send(second.pid, Signal::INT);
+    up.says("stopping PostgreSQL (Ctrl-C again: at once");
     up.end();
+    up_said(&place, "stopping PostgreSQL at once");
     assert!(!is_alive(first.postgres_pid), "what was taken up ends with pgtend, too");
+    held.wait().unwrap();
+}
+
+fn up_said(place: &Place, words: &str) {
+    assert!(place.stderr().contains(words), "{}", place.stderr());
 }
 
 #[test]
@@ -307,11 +323,20 @@ fn a_dead_postmaster_is_started_again_and_a_stopped_one_is_not() {
     let place = Place::new();
     let mut up = place.spawn(&[]);
     let first = up.ready();
+    // A backend that computes does not notice the death, and nothing starts beside it.
+    let mut busy = Command::new(servers::tool("psql"));
+    busy.args(["-Xqc", "SELECT count(*) FROM generate_series(1, 2000000000) n WHERE sqrt(n::float8) < 0", &first.dsn])
+        .stderr(Stdio::null());
+    let mut busy = busy.spawn().unwrap();
+    let computing = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND usename = 'postgres'";
+    wait_until("a backend computes", || psql(&first.dsn, computing) == "1");
     send(first.postgres_pid, Signal::KILL);
     up.says("PostgreSQL died: starting it again (attempt 1 of 3)");
+    up.says("end the backends whose postmaster is gone");
     let second = up.ready_when(|ready| ready.postgres_pid != first.postgres_pid);
     assert_eq!(second.dsn, first.dsn);
     assert_eq!(psql(&second.dsn, "SELECT 1"), "1");
+    assert!(!busy.wait().unwrap().success());
 
     let port = psql(&second.dsn, "SHOW port");
     pg_ctl(&second, &["stop", "-m", "fast"]);
@@ -330,6 +355,21 @@ fn a_dead_postmaster_is_started_again_and_a_stopped_one_is_not() {
     let third = up.ready_when(|ready| ready.postgres_pid != second.postgres_pid);
     up.says("somebody started PostgreSQL: taking it up");
     assert_eq!(Some(third.postgres_pid), place.postmaster());
+    up.end();
+}
+
+#[test]
+fn what_dies_again_and_again_is_left_down() {
+    let place = Place::new();
+    let mut up = place.spawn(&[]);
+    let mut ready = up.ready();
+    for _ in 0..3 {
+        let before = ready.postgres_pid;
+        send(before, Signal::KILL);
+        ready = up.ready_when(|ready| ready.postgres_pid != before);
+    }
+    send(ready.postgres_pid, Signal::KILL);
+    up.says("leaving it down: it was started 3 times within 5 minutes and ended each time");
     up.end();
 
     let mut up = place.spawn(&["--no-restart"]);

@@ -166,6 +166,7 @@ fn bootstrap_sql(new: &NewCluster<'_>) -> String {
     };
     _ = writeln!(sql, "GRANT {roles} TO {AGENT};");
     _ = writeln!(sql, "COMMENT ON ROLE {AGENT} IS 'pgtend: watches this server, and ends sessions when told to';");
+    sql.push_str(&configuration_grants(new.installation.major));
     for extension in ["pg_stat_statements", "pg_buffercache"] {
         _ = writeln!(
             sql,
@@ -173,6 +174,18 @@ fn bootstrap_sql(new: &NewCluster<'_>) -> String {
         );
     }
     sql
+}
+
+/// What is wrong in the configuration files, which otherwise only the superuser may see.
+fn configuration_grants(major: u16) -> String {
+    let mut sources = vec![("pg_file_settings", "pg_show_all_file_settings"), ("pg_hba_file_rules", "pg_hba_file_rules")];
+    if major >= 15 {
+        sources.push(("pg_ident_file_mappings", "pg_ident_file_mappings"));
+    }
+    let grant = |(view, function): (&str, &str)| {
+        format!("GRANT SELECT ON pg_catalog.{view} TO {AGENT};\nGRANT EXECUTE ON FUNCTION pg_catalog.{function}() TO {AGENT};\n")
+    };
+    sources.into_iter().map(grant).collect()
 }
 
 /// Runs a program as the user, with this on its standard input.
