@@ -6,15 +6,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long to wait before texts are asked for again; the first ones are asked for at once.
-const ASK_EVERY: Duration = Duration::from_secs(60);
+/// How long to wait before texts are asked for again, at least; the first ones are asked for at once.
+const REST: Duration = Duration::from_secs(10);
+/// What asking may cost: this many times as long as it took is waited before the next time.
+const SHARE: u32 = 200;
 /// Most texts asked for at once.
 const MOST: usize = 1000;
 
 /// When texts were last asked for, and which are not to be had.
 #[derive(Debug, Default)]
 pub(super) struct StatementTexts {
-    asked: Option<Duration>,
+    not_before: Duration,
     tried: HashSet<i64>,
 }
 
@@ -22,7 +24,7 @@ impl StatementTexts {
     /// The statements whose texts are to be asked for now, those that take the most time first.
     pub(super) fn wanted(&mut self, view: &View, now: Duration) -> Vec<i64> {
         let Ok(sample) = view.readings.statements.current() else { return Vec::new() };
-        if self.asked.is_some_and(|asked| now < asked + ASK_EVERY) {
+        if now < self.not_before {
             return Vec::new();
         }
         self.tried.retain(|id| sample.rows.iter().any(|row| row.queryid == *id));
@@ -33,10 +35,14 @@ impl StatementTexts {
         wanted.dedup();
         wanted.truncate(MOST);
         if !wanted.is_empty() {
-            self.asked = Some(now);
             self.tried.extend(&wanted);
         }
         wanted
+    }
+
+    /// Notes what asking took.
+    pub(super) fn asked(&mut self, now: Duration, took: Duration) {
+        self.not_before = now + REST.max(took * SHARE);
     }
 
     /// Keeps the texts that came, and lets go of those whose statements are gone.

@@ -217,7 +217,10 @@ impl Watch {
             return Ok(());
         }
         let mut taken = Probe::StatementTexts.empty(Timestamp::now());
-        match prober.run_with(session.client(), Probe::StatementTexts, &[&wanted], &mut self.texts, &mut taken).await {
+        let asked = Instant::now();
+        let outcome = prober.run_with(session.client(), Probe::StatementTexts, &[&wanted], &mut self.texts, &mut taken).await;
+        self.statement_texts.asked(self.began.elapsed(), asked.elapsed());
+        match outcome {
             Ok(()) => self.server.update(|view| {
                 view.readings.put(taken);
                 StatementTexts::keep(view);

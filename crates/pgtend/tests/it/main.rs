@@ -5,6 +5,7 @@ mod config;
 mod connect;
 mod harness;
 mod host;
+mod load;
 mod process;
 mod up;
 mod watch;

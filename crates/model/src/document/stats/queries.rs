@@ -138,6 +138,7 @@ impl Document for Queries {
     const PATH: &'static str = "/api/v1/stats/queries";
     const ABOUT: &'static str = "Statements by what they cost: the slow ones, the frequent ones, those that take the most time";
     const PROBES: &'static [Probe] = &[Probe::Statements, Probe::StatementsInfo, Probe::Database, Probe::Roles];
+    const FRESH: &'static [Probe] = &[Probe::Statements];
 
     fn build(known: &Known<'_>, params: &Params) -> Result<Self> {
         let min_ms = params.min_ms.unwrap_or(1000.0);
