@@ -37,3 +37,47 @@ pub fn growth_f64<T: Row>(slot: &Slot<T>, counter: impl Fn(&T) -> f64) -> Result
 fn reset() -> Unknown {
     Unknown::new(Reason::Reset, "the counters were reset between the last two readings")
 }
+
+/// What becomes of each row between the newest two readings: the newer row, and how much its counters grew a second as `rate` says.
+/// A row that is new has no rate, and a counter that went back neither.
+///
+/// # Errors
+/// The reason why there is no reading.
+pub fn rows<'a, T: Row, K: Eq + std::hash::Hash>(slot: &'a Slot<T>, key: impl Fn(&T) -> K) -> Result<Vec<Grown<'a, T>>, Unknown> {
+    let newer = slot.current().map_err(Clone::clone)?;
+    let (older, seconds) = match slot.pair() {
+        Ok((older, _, seconds)) => (older.rows.iter().map(|row| (key(row), row)).collect(), seconds),
+        Err(_) => (std::collections::HashMap::new(), 1.0),
+    };
+    Ok(newer.rows.iter().map(|row| Grown { row, before: older.get(&key(row)).copied(), seconds }).collect())
+}
+
+/// A row with the same row of the reading before.
+#[derive(Debug, Clone, Copy)]
+pub struct Grown<'a, T> {
+    /// The newer row.
+    pub row: &'a T,
+    before: Option<&'a T>,
+    seconds: f64,
+}
+
+impl<T> Grown<'_, T> {
+    /// Growth of a counter a second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than a double's precision")]
+    pub fn per_second(&self, counter: impl Fn(&T) -> i64) -> Option<f64> {
+        let grown = counter(self.row) - counter(self.before?);
+        (grown >= 0).then_some(grown as f64 / self.seconds)
+    }
+
+    /// The same for a counter that is a fraction.
+    pub fn per_second_f64(&self, counter: impl Fn(&T) -> f64) -> Option<f64> {
+        let grown = counter(self.row) - counter(self.before?);
+        (grown >= 0.0).then_some(grown / self.seconds)
+    }
+
+    /// How much one counter grew for each step of another: a mean; none when the other stood still.
+    pub fn mean(&self, sum: impl Fn(&T) -> f64, count: impl Fn(&T) -> i64) -> Option<f64> {
+        let times = self.per_second(count)?;
+        (times > 0.0).then_some(self.per_second_f64(sum)? / times)
+    }
+}

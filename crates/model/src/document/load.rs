@@ -169,7 +169,7 @@ impl Document for Load {
         load.classes = sums.classes();
         load.events = sums.events(params.limit);
         load.queries = sums.queries(params);
-        load.series = series(known, from, end, params.buckets);
+        load.series = series(known, params.seconds, end, params.buckets);
         Ok(load)
     }
 }
@@ -336,25 +336,28 @@ fn weight(query: &QueryLoad, sort: Sort) -> f64 {
     }
 }
 
-/// Cuts the time from `from` (not included) to `end` into pieces of the same length.
+/// Cuts the time up to `end` into pieces of the same length. They begin at multiples of it, so that a piece stays the same from one
+/// look to the next; the last one is still growing.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a place among at most 2000 pieces"
 )]
-fn series(known: &Known<'_>, from: Timestamp, end: Timestamp, buckets: usize) -> Vec<Bucket> {
+fn series(known: &Known<'_>, seconds: f64, end: Timestamp, buckets: usize) -> Vec<Bucket> {
     if buckets == 0 {
         return Vec::new();
     }
-    let (begin, span) = (from.as_microsecond(), (end.as_microsecond() - from.as_microsecond()).max(1) as f64);
+    let width = ((seconds * 1e6 / buckets as f64) as i64).max(1);
+    let begin = (end.as_microsecond() + width - 1).div_euclid(width) * width - width * buckets as i64;
+    let Ok(from) = Timestamp::from_microsecond(begin) else { return Vec::new() };
     let mut sums: Vec<Sums<'_>> = (0..buckets).map(|_| Sums::default()).collect();
     let filter = Filter { from: Some(from), ..Filter::default() };
     for tick in known.ash.ticks(&filter).filter(|tick| tick.at > from) {
-        let place = ((tick.at.as_microsecond() - begin) as f64 / span * buckets as f64).ceil() as usize;
-        sums[place.clamp(1, buckets) - 1].add(tick);
+        let place = (tick.at.as_microsecond() - begin - 1).div_euclid(width) as usize;
+        sums[place.min(buckets - 1)].add(tick);
     }
-    let at = |number: usize| Timestamp::from_microsecond(begin + (span * number as f64 / buckets as f64) as i64).unwrap_or(from);
+    let at = |number: usize| Timestamp::from_microsecond(begin + width * number as i64).unwrap_or(from);
     let bucket =
         |(number, sums): (usize, &Sums<'_>)| Bucket { at: at(number), samples: sums.samples, classes: sums.averages(&sums.by_class) };
     sums.iter().enumerate().map(bucket).collect()

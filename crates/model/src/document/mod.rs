@@ -7,11 +7,14 @@ pub mod ash;
 #[cfg(test)]
 pub mod by_hand;
 pub mod connections;
+pub mod databases;
 pub mod health;
+pub mod host;
 pub mod load;
 pub mod locks;
 pub mod monitoring;
 pub mod overview;
+pub mod replication;
 pub mod sessions;
 pub mod stats;
 pub mod status;

@@ -1,6 +1,6 @@
 //! How a server is: the fields of guide 1's health check and what one looks at next.
 
-mod host;
+pub(super) mod host;
 mod replication;
 
 use super::{Document, Known, Unknowns};

@@ -4,9 +4,12 @@ use super::endpoint::{Endpoint, Routes};
 use super::{documents, health, metrics, openapi, servers, signal, tokens};
 use pgtend_model::config::api::Role;
 use pgtend_model::document::connections::Connections;
+use pgtend_model::document::databases::Databases;
 use pgtend_model::document::health::Health;
+use pgtend_model::document::host::Host;
 use pgtend_model::document::load::Load;
 use pgtend_model::document::locks::Locks;
+use pgtend_model::document::replication::Replication;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::{Servers, Status};
 use pgtend_model::document::{ash, monitoring, stats};
@@ -29,6 +32,9 @@ pub(super) fn all() -> Routes {
         .document::<Connections>()
         .document::<Locks>()
         .document::<Load>()
+        .document::<Host>()
+        .document::<Databases>()
+        .document::<Replication>()
         .document::<Health>()
         .document::<stats::queries::Queries>()
         .document::<stats::transactions::Transactions>()

@@ -8,7 +8,7 @@ use crate::sample::host_memory::HostMemory;
 use crate::sample::{Reason, Unknown};
 use crate::view::View;
 
-pub(super) fn cpu(view: &View, unknown: &mut Unknowns) -> Cpu {
+pub(in crate::document) fn cpu(view: &View, unknown: &mut Unknowns) -> Cpu {
     let slot = &view.readings.host_cpu;
     let Some(now) = unknown.take("cpu", slot.current()).and_then(|sample| sample.rows.first()) else { return Cpu::default() };
     let before = unknown.take("cpu.used_percent", slot.pair()).and_then(|(older, ..)| older.rows.first());
@@ -27,7 +27,7 @@ pub(super) fn cpu(view: &View, unknown: &mut Unknowns) -> Cpu {
     }
 }
 
-pub(super) fn memory(view: &View, unknown: &mut Unknowns) -> Memory {
+pub(in crate::document) fn memory(view: &View, unknown: &mut Unknowns) -> Memory {
     let Some(row) = unknown.take("memory", view.readings.host_memory.current()).and_then(|sample| sample.rows.first()) else {
         return Memory::default();
     };
@@ -67,7 +67,7 @@ pub(super) fn disk(view: &View, unknown: &mut Unknowns) -> Disk {
 }
 
 /// As df has it: what is kept for root counts as neither used nor available.
-fn used_percent(row: &HostFilesystem) -> f64 {
+pub(in crate::document) fn used_percent(row: &HostFilesystem) -> f64 {
     let used = row.size_bytes - row.free_bytes;
     percent(used, (used + row.available_bytes).max(1))
 }
