@@ -159,7 +159,7 @@ mod tests {
         let commands: Vec<&str> =
             text.split("Try, in another terminal:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty()).collect();
         assert_eq!(commands.len(), 3, "{text}");
-        assert!(commands.iter().all(|command| command.contains("/srv/pgtend/pgpass'") || command.ends_with("pgtend top")), "{text}");
+        assert!(commands.iter().all(|command| command.contains("/srv/pgtend/pgpass'") || command.ends_with(" top")), "{text}");
         assert!(text.contains("http://127.0.0.1:8080\n"), "{text}");
     }
 
