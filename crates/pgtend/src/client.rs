@@ -93,6 +93,15 @@ impl Client {
         self.answer(self.request(Method::POST, path, server)?.json(body)).await
     }
 
+    /// Has the agent remove what has this name, as somebody wrote it, from a place.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn delete<T: DeserializeOwned>(&self, place: &str, name: &str) -> Result<T> {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        self.answer(self.request(Method::DELETE, &format!("{place}/{name}"), None)?).await
+    }
+
     fn request(&self, method: Method, path: &str, server: Option<&str>) -> Result<RequestBuilder> {
         let url = self.base.join(path).map_err(|error| cannot_set_up(&error))?;
         let request = self.http.request(method, url).query(&[("server", server)]);

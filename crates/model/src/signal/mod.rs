@@ -3,8 +3,10 @@
 //! A process id alone names nobody: it may belong to another session by the time the signal is sent. A session is named by its
 //! process id and start, a statement by its start as well, and all three are compared again in the statement that sends the signal.
 
+mod decide;
 mod plan;
 
+pub use decide::decide;
 pub use plan::{Plan, Planned, Verdict, plan};
 
 use crate::sample::activity::Activity;
@@ -41,6 +43,12 @@ pub struct Request {
     pub signal: Signal,
     /// The sessions as they were seen.
     pub targets: Vec<Target>,
+    /// Why, for the agent's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether to say only what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What an agent answers.
@@ -67,6 +75,8 @@ pub struct Target {
 pub enum Fate {
     /// The signal was sent.
     Signalled,
+    /// The signal would be sent: this was a dry run.
+    Planned,
     /// It is not the session, or not the statement, that was seen: nothing was sent.
     Changed,
     /// The server refused.
@@ -108,6 +118,7 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signalled => f.write_str("signalled"),
+            Self::Planned => f.write_str("would be signalled"),
             Self::Changed => f.write_str("gone, or no longer doing what was seen: nothing was sent"),
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Spared(spared) => write!(f, "left alone: {}", spared.why()),

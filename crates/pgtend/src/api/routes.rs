@@ -1,7 +1,7 @@
 //! The list of endpoints.
 
 use super::endpoint::{Endpoint, Routes};
-use super::{documents, health, metrics, openapi, servers, signal, tokens};
+use super::{health, metrics, openapi, servers, tokens};
 use pgtend_model::config::api::Role;
 use pgtend_model::document::connections::Connections;
 use pgtend_model::document::databases::Databases;
@@ -13,7 +13,6 @@ use pgtend_model::document::replication::Replication;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::{Servers, Status};
 use pgtend_model::document::{ash, monitoring, stats};
-use pgtend_model::signal::{Fates, Request};
 
 /// Everything there is.
 pub(super) fn all() -> Routes {
@@ -45,14 +44,8 @@ pub(super) fn all() -> Routes {
         .overview::<ash::config::Config>()
         .overview::<monitoring::health::Health>()
         .overview::<monitoring::stats::Stats>()
-        .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list);
-    let routes = routes.add(
-        Endpoint::post(signal::PATH, "Cancels statements or ends sessions, each only if it is still what was seen")
-            .params::<documents::Which>()
-            .body::<Request>()
-            .data::<Fates>(),
-        signal::send,
-    );
+        .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list)
+        .signals();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }
 

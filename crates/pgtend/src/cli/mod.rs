@@ -16,6 +16,7 @@ mod session_table;
 mod signal;
 pub mod source;
 mod status;
+mod token;
 mod up;
 mod visible;
 
@@ -91,6 +92,7 @@ enum Command {
     Query(query::Query),
     Connections(connections::Connections),
     Locks(locks::Locks),
+    Token(token::Token),
     Config(config::Config),
     #[command(hide = true)]
     GenerateDocs(generate_docs::GenerateDocs),
@@ -114,6 +116,7 @@ impl Cli {
             Command::Query(command) => command.run(global).await,
             Command::Connections(command) => command.run(global).await,
             Command::Locks(command) => command.run(global).await,
+            Command::Token(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),
             Command::Completions(command) => command.run(),

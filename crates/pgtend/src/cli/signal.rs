@@ -47,7 +47,7 @@ impl Manner {
             output::tell("nothing was done");
             return Ok(PARTLY);
         }
-        let fates = source.signal(&Request { signal, targets }).await?;
+        let fates = source.signal(&Request { signal, targets, reason: None, dry_run: false }).await?;
         let done = Done::carried_out(&plan, fates);
         output::print(&done, global.format)?;
         Ok(if done.all_signalled() { 0 } else { PARTLY })
