@@ -33,7 +33,7 @@ pub fn carry_out(plan: &Plan, ground: &mut Ground, say: &dyn Fn(&Step)) -> Resul
         }
         match step {
             Step::MakeDirectory { .. } | Step::Watch { .. } => {}
-            Step::RemoveUnfinished { path } => fs::remove_dir_all(path).map_err(|error| system("could not remove it", path, &error))?,
+            Step::RemoveUnfinished { path } => remove_unfinished(path)?,
             Step::Create { .. } => make_cluster(step, ground)?,
             Step::WaitForEnd { .. } => wait_for_end(&ground.layout.data())?,
             Step::EndOrphans { .. } => end_backends(&ground.layout.data())?,
@@ -43,6 +43,20 @@ pub fn carry_out(plan: &Plan, ground: &mut Ground, say: &dyn Fn(&Step)) -> Resul
         }
     }
     coming.ok_or_else(|| Error::new(Kind::Internal, "the plan neither starts a PostgreSQL nor takes one up"))
+}
+
+/// The initdb of a pgtend that was killed may still be at work in there for a moment.
+fn remove_unfinished(path: &Path) -> Result<()> {
+    let deadline = Instant::now() + ORPHAN_PATIENCE;
+    loop {
+        end_orphans(path);
+        match fs::remove_dir_all(path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if Instant::now() > deadline => return Err(system("could not remove it", path, &error)),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }
 
 /// The passwords are on disk before the cluster appears in its place, so that there is never a cluster without them.

@@ -493,4 +493,12 @@ fn root_learns_which_directory_is_in_the_way_and_which_user_is_missing() {
     assert_eq!(code, Some(71), "{said}");
     assert!(said.contains(&format!("{} is closed to it (mode 0700, owner root)", place.outer.path().display())), "{said}");
     assert!(!place.root.exists());
+
+    fs::set_permissions(place.outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(&place.root).unwrap();
+    std::os::unix::fs::chown(&place.root, Some(65_534), Some(65_534)).unwrap();
+    let (code, said) = place.refused(&[]);
+    assert_eq!(code, Some(77), "{said}");
+    assert!(said.contains("this directory belongs to the user nobody"), "{said}");
+    assert_eq!(fs::read_dir(&place.root).unwrap().count(), 0);
 }
