@@ -6,7 +6,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 /// Where root's is when no directory is named.
-const SYSTEM: &str = "/var/lib/pgtend/up";
+const SYSTEM: &str = "/var/lib/pgtend-up";
 
 /// The places in one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

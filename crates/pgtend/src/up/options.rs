@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct Options {
     /// Where everything lies; missing or empty, or made by pgtend before
     ///
-    /// Without it: /var/lib/pgtend/up for root, $XDG_DATA_HOME/pgtend (~/.local/share/pgtend) for others.
+    /// Without it: /var/lib/pgtend-up for root, $XDG_DATA_HOME/pgtend (~/.local/share/pgtend) for others.
     #[arg(value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// The directory with postgres and initdb
