@@ -6,11 +6,14 @@
 pub mod ash;
 pub mod config;
 pub mod delta;
+pub mod derive;
 pub mod document;
 pub mod error;
+pub mod figures;
 pub mod fingerprint;
 pub mod health;
 pub mod locktree;
+pub mod metric;
 pub mod postmaster;
 pub mod profile;
 pub mod query_id;

@@ -4,7 +4,8 @@ use super::choice::choice;
 use super::effective::same_names;
 use super::section::{Section, section};
 use super::values::{Listen, Selection};
-use std::collections::BTreeMap;
+use crate::metric;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 section! {
@@ -14,12 +15,14 @@ section! {
         listen: Listen = "'127.0.0.1:9187'", restart;
         /// Whether the series of postgres_exporter are there too, with its names, so that dashboards and alert rules made for it work.
         exporter_names: bool = "true", now;
-        /// Tables with series of their own for each server: the largest. How many were cut is a metric too.
+        /// Tables with series of their own for each server: the most active since their counters were reset. How many were cut is a metric
+        /// too (`pgtend_series_cut`).
         max_tables: usize = "1000" in "0 to 1000000", now;
-        /// Indexes with series of their own for each server: the largest.
+        /// Indexes with series of their own for each server: the most active.
         max_indexes: usize = "1000" in "0 to 1000000", now;
-        /// Statements with series of their own for each server: those that take the most time.
-        max_statements: usize = "100" in "0 to 100000", now;
+        /// Statements with series of their own for each server: those that take the most time. None unless you say so: identifiers come and
+        /// go, and each makes some 30 series.
+        max_statements: usize = "0" in "0 to 100000", now;
         /// Time that all custom metrics of a server may take in one round. Those whose turn does not come keep their last values.
         custom_budget: Duration = "'2s'" in "10ms to 10min", now;
         /// Metrics of your own, by SQL.
@@ -73,6 +76,17 @@ choice! {
 
 fn check_metrics(metrics: &mut Metrics, section: &Section<'_>) {
     same_names("custom metric", "custom", metrics.custom.iter().map(|custom| custom.name.as_str()), section);
+    let mut known = HashSet::new();
+    for (index, custom) in metrics.custom.iter().enumerate() {
+        for column in custom.columns.iter().filter(|(_, column)| column.usage != Usage::Label).map(|(name, _)| name) {
+            let family = metric::custom_family(custom, column);
+            if metric::is_taken(&family) || !known.insert(family.clone()) {
+                let what = format!("there is a metric \"{family}\" already");
+                let path = ["custom".into(), index.into(), "columns".into(), column.as_str().into()];
+                section.reject_at(&path, what, "rename the column in the query with AS, or choose another name");
+            }
+        }
+    }
 }
 
 fn check_custom(custom: &mut Custom, section: &Section<'_>) {

@@ -34,7 +34,7 @@ rows! {
         /// Bytes written to swap since boot.
         counter swap_out_bytes: Option<i64>, "bytes";
         /// Huge pages set aside.
-        gauge huge_pages_total: Option<i64>, "pages";
+        gauge huge_pages: Option<i64>, "pages";
         /// Huge pages in no use.
         gauge huge_pages_free: Option<i64>, "pages";
         /// Huge pages promised, not yet used.

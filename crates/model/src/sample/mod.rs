@@ -28,6 +28,7 @@ pub mod host_memory;
 pub mod host_network;
 pub mod host_pressure;
 pub mod host_process;
+pub mod idle_sessions;
 pub mod indexes;
 pub mod io;
 pub mod lock_waits;
@@ -48,6 +49,8 @@ pub mod ssl;
 pub mod statements;
 pub mod subscription;
 pub mod tables;
+#[cfg(test)]
+pub mod testing;
 pub mod wait_events;
 pub mod wal;
 pub mod wal_files;
@@ -70,6 +73,34 @@ pub struct Sample<T> {
     pub rows: Vec<T>,
     /// What is missing from the rows, in words for a person; empty when they are whole.
     pub missing: Vec<Unknown>,
+}
+
+/// The rows of a sample without their type.
+pub trait Rows {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// A row's column.
+    fn value(&self, row: usize, column: usize) -> Value<'_>;
+    /// What is missing from them.
+    fn missing(&self) -> &[Unknown];
+}
+
+impl<T: Row> Rows for Sample<T> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn value(&self, row: usize, column: usize) -> Value<'_> {
+        self.rows[row].value(column)
+    }
+
+    fn missing(&self) -> &[Unknown] {
+        &self.missing
+    }
 }
 
 /// Why a figure could not be had.
@@ -102,6 +133,27 @@ pub enum Reason {
     Budget,
     /// Anything else; the detail says what.
     Failed,
+}
+
+impl Reason {
+    /// The word that stands for it in documents and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Unreachable => "unreachable",
+            Self::Privilege => "privilege",
+            Self::Version => "version",
+            Self::Extension => "extension",
+            Self::Timeout => "timeout",
+            Self::Lock => "lock",
+            Self::Remote => "remote",
+            Self::Disabled => "disabled",
+            Self::Absent => "absent",
+            Self::Reset => "reset",
+            Self::Budget => "budget",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A figure that could not be had, with the reason.

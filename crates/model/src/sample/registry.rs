@@ -3,9 +3,10 @@
 use super::{DecodeError, Row, RowSource, Sample, Slot, Unknown};
 use super::{
     activity, aios, archiver, backend_io, bgwriter, buffercache, checkpointer, connections, database, database_size, extensions,
-    file_settings, functions, hba, host_cpu, host_disk, host_filesystem, host_memory, host_network, host_pressure, host_process, indexes,
-    io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles, sequences, server,
-    session_locks, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files, wal_receiver,
+    file_settings, functions, hba, host_cpu, host_disk, host_filesystem, host_memory, host_network, host_pressure, host_process,
+    idle_sessions, indexes, io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles,
+    sequences, server, session_locks, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files,
+    wal_receiver,
 };
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ macro_rules! probes {
         #[derive(Debug, Clone, Default)]
         pub struct Readings {
             $($(#[doc = $about])+ pub $field: Slot<$row>,)+
+            /// What was added up over all of them.
+            pub derived: crate::derive::Derived,
         }
 
         /// What a run of a probe gave, whichever probe it was.
@@ -165,8 +168,22 @@ macro_rules! probes {
         impl Readings {
             /// Takes in what a run gave.
             pub fn put(&mut self, taken: Taken) {
+                let probe = taken.probe();
                 match taken {
                     $(Taken::$variant(sample) => self.$field.put(Ok(sample)),)+
+                }
+                let mut derived = std::mem::take(&mut self.derived);
+                derived.absorb(self, probe);
+                self.derived = derived;
+            }
+
+            /// The newest rows of a probe, whichever it is, as long as the newest attempt succeeded.
+            ///
+            /// # Errors
+            /// The reason why there are none now.
+            pub fn current(&self, probe: Probe) -> Result<&dyn super::Rows, &Unknown> {
+                match probe {
+                    $(Probe::$variant => self.$field.current().map(|sample| sample as &dyn super::Rows),)+
                 }
             }
 
@@ -197,6 +214,8 @@ probes! {
     activity: Activity = activity::Activity, Query, Server, every 1.0 s;
     /// Sessions counted by database, role, application, state and wait.
     connections: Connections = connections::Connections, Query, Server, every 5.0 s;
+    /// Idle sessions counted by how long they have been idle.
+    idle_sessions: IdleSessions = idle_sessions::IdleSessions, Query, Server, every 30.0 s;
     /// Per database: transactions, blocks, tuples, temporary files, deadlocks, distance from wraparound.
     database: Database = database::Database, Query, Server, every 5.0 s;
     /// Processors of the host: time by mode, load, limits.

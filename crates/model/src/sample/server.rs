@@ -11,6 +11,8 @@ rows! {
         info version_num: i64;
         /// `server_version` as the server writes it.
         info version: Text;
+        /// `version()`: with the compiler and the platform that it was built for.
+        info full_version: Text;
         /// `cluster_name`; none when it is not set.
         info cluster_name: Option<Text>;
         /// When the postmaster started.

@@ -1,9 +1,63 @@
-//! Prometheus text.
+//! Prometheus text. A scrape is answered from memory, and handed to the client in pieces as it is written.
 
+use super::answer::Failed;
 use crate::agent::Agent;
-use axum::extract::State;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use pgtend_model::metric::{About, Scrape, render};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
 
-pub(super) async fn prometheus(State(agent): State<Agent>) -> String {
-    let up = |server: &crate::agent::Server| u8::from(matches!(server.view().link, pgtend_model::view::Link::Up { .. }));
-    agent.servers().iter().map(|server| format!("pg_up {}\n", up(server))).collect()
+/// The content type of the format's version 0.0.4.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Pieces that may wait for a slow client; more are not written until it has taken some.
+const WAITING_PIECES: usize = 4;
+
+/// Answers with metrics since the agent started.
+static SCRAPES: AtomicU64 = AtomicU64::new(0);
+
+/// Which servers.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+pub(super) struct Which {
+    /// Only the server of this name; its series then carry no label `server` for it.
+    server: Option<String>,
+}
+
+pub(super) async fn prometheus(State(agent): State<Agent>, Query(which): Query<Which>) -> Result<Response, Failed> {
+    let servers = match &which.server {
+        Some(name) => vec![agent.server(Some(name))?],
+        None => agent.servers(),
+    };
+    let views: Vec<_> = servers.iter().map(crate::agent::Server::view).collect();
+    let config = agent.config();
+    let about = about(&agent);
+    let (sender, receiver) = mpsc::channel(WAITING_PIECES);
+    tokio::task::spawn_blocking(move || {
+        let scrape = Scrape::new(views.iter().map(Arc::as_ref), &config, &about, jiff::Timestamp::now());
+        render(&scrape, &mut |piece| match sender.blocking_send(Bytes::copy_from_slice(piece)) {
+            Ok(()) => ControlFlow::Continue(()),
+            // The client has gone.
+            Err(_) => ControlFlow::Break(()),
+        });
+    });
+    let pieces = futures_util::stream::unfold(receiver, async |mut receiver| {
+        let piece: Bytes = receiver.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(piece), receiver))
+    });
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], Body::from_stream(pieces)).into_response())
+}
+
+fn about(agent: &Agent) -> About {
+    let mut about = About {
+        version: env!("CARGO_PKG_VERSION"),
+        scrapes: SCRAPES.fetch_add(1, Ordering::Relaxed) + 1,
+        started_at: Some(agent.started_at()),
+        ..About::default()
+    };
+    pgtend_postgres::host::own::describe(&mut about);
+    about
 }

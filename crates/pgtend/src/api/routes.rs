@@ -68,6 +68,7 @@ pub(super) fn metrics_only() -> Routes {
 }
 
 fn prometheus(routes: Routes, path: &'static str) -> Routes {
-    let endpoint = Endpoint::get(path, "All metrics in Prometheus' text format").needs(None).text("text/plain; version=0.0.4");
+    let endpoint =
+        Endpoint::get(path, "All metrics in Prometheus' text format").needs(None).params::<metrics::Which>().text(metrics::CONTENT_TYPE);
     routes.add(endpoint, metrics::prometheus)
 }

@@ -1,5 +1,6 @@
 //! `pgtend generate-docs DIR`: writes the reference, from the definitions by which pgtend works. `cargo xtask gen-docs` runs it.
 
+mod metrics;
 mod probes;
 
 use clap::Args;
@@ -16,6 +17,7 @@ struct Document {
 const DOCUMENTS: &[Document] = &[
     Document { name: "configuration.md", text: pgtend_model::config::reference },
     Document { name: "connection.md", text: pgtend_postgres::connect::reference },
+    Document { name: "metrics.md", text: metrics::document },
     Document { name: "probes.md", text: probes::document },
 ];
 

@@ -6,6 +6,7 @@ mod connect;
 mod harness;
 mod host;
 mod load;
+mod metrics;
 mod process;
 mod up;
 mod watch;

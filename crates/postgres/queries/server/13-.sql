@@ -2,6 +2,7 @@
 -- reserved_connections is a setting from 16 on.
 select pg_catalog.current_setting('server_version_num')::int8 as version_num,
        pg_catalog.current_setting('server_version') as version,
+       pg_catalog.version() as full_version,
        nullif(pg_catalog.current_setting('cluster_name'), '') as cluster_name,
        pg_catalog.pg_postmaster_start_time() as started_at,
        pg_catalog.pg_conf_load_time() as config_loaded_at,

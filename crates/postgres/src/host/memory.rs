@@ -35,7 +35,7 @@ fn row(meminfo: &str, vmstat: &str, page_bytes: u64, limits: cgroup::Limits) -> 
         swap_free_bytes: int(memory.swap_free),
         swap_in_bytes: event("pswpin").map(|pages| int(pages * page_bytes)),
         swap_out_bytes: event("pswpout").map(|pages| int(pages * page_bytes)),
-        huge_pages_total: memory.hugepages_total.map(int),
+        huge_pages: memory.hugepages_total.map(int),
         huge_pages_free: memory.hugepages_free.map(int),
         huge_pages_reserved: memory.hugepages_rsvd.map(int),
         huge_page_size_bytes: memory.hugepagesize.map(int),
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(row.total_bytes, 24_684_088 * 1024);
         assert_eq!(row.available_bytes, Some(23_018_312 * 1024));
         assert_eq!((row.swap_in_bytes, row.swap_out_bytes, row.oom_kills), (Some(12_288), Some(20_480), Some(2)));
-        assert_eq!((row.huge_pages_total, row.huge_page_size_bytes), (Some(64), Some(2 << 20)));
+        assert_eq!((row.huge_pages, row.huge_page_size_bytes), (Some(64), Some(2 << 20)));
         assert_eq!((row.limit_bytes, row.limit_used_bytes, row.limit_oom_kills), (Some(1 << 30), Some(5 << 20), None));
     }
 }

@@ -7,6 +7,7 @@ mod disk;
 mod filesystem;
 mod memory;
 mod network;
+pub mod own;
 mod patience;
 mod places;
 mod pressure;

@@ -1,0 +1,176 @@
+//! Metrics of a running agent: against the real postgres_exporter, and by promtool.
+
+mod exporter;
+mod prometheus;
+
+use crate::harness::{Agent, Cluster, servers};
+use prometheus::{Family, Text};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const PATH: &str = "/api/v1/metrics/prometheus";
+/// Families that tell of the exporter's own process and runtime.
+const OF_THE_EXPORTER: [&str; 4] = ["go_", "promhttp_", "postgres_exporter_build_info", "process_"];
+
+/// Names that promtool would have otherwise, and that are as pgtend's guides have them.
+const UNUSUAL: [&str; 6] = [
+    "pgtend_buffer_pool_hits",
+    "pgtend_buffer_pool_misses",
+    "pgtend_queries_errors",
+    "pgtend_query_duration_ms",
+    "pgtend_disk_read_latency_ms",
+    "pgtend_disk_write_latency_ms",
+];
+/// Probes whose figures move while the test looks.
+const EVERY_SECOND: [&str; 6] = ["database", "database_size", "bgwriter", "checkpointer", "archiver", "connections"];
+
+/// A server with something in it.
+async fn server() -> Cluster {
+    let preload = "shared_preload_libraries = 'pg_stat_statements'";
+    let cluster = Cluster::builder(15).config(preload).config("statement_timeout = '1h'").config("track_io_timing = on").start().await;
+    cluster.psql("create extension pg_stat_statements").await;
+    cluster.psql("create database \"we\\ird \"\"one\"\"\"").await;
+    cluster.psql("create database shop").await;
+    cluster.pgbench(&["-i", "-q", "-s", "1", "shop"]).await;
+    cluster.pgbench(&["-n", "-t", "50", "-c", "2", "shop"]).await;
+    cluster
+}
+
+/// An agent over TCP, so that it calls the server as the exporter does, once every probe has been tried.
+async fn agent(cluster: &Cluster, more: &str) -> Agent {
+    // It looks into no database but its own, so that the figures of the others stand still.
+    let agent = Agent::builder().server("main", &cluster.tcp_dsn(), "databases = [\"postgres\"]").config(more).start().await;
+    agent
+        .wait_for("all probes", async |agent| {
+            let text = Text::parse(&agent.text(PATH).await);
+            let pending = text.0.get("pgtend_probe_unknown").map_or(usize::MAX, |family| count(family, "reason", "pending"));
+            // Those that run on demand only are never tried.
+            text.sum("pg_up", &[]) == 1.0 && pending <= 4
+        })
+        .await;
+    agent
+}
+
+fn count(family: &Family, label: &str, value: &str) -> usize {
+    family.series.keys().filter(|labels| labels.get(label).is_some_and(|found| found == value)).count()
+}
+
+#[tokio::test]
+async fn every_family_of_postgres_exporter_is_there_with_its_type_labels_and_values() {
+    let cluster = server().await;
+    let agent = agent(&cluster, &EVERY_SECOND.map(|probe| format!("[probes.{probe}]\nevery = \"1s\"")).join("\n")).await;
+    let theirs = exporter::scrape(&cluster).await;
+    let scraped = Instant::now();
+    let is_newer = |text: &Text, probe| text.sum("pgtend_probe_age_seconds", &[("probe", probe)]) < scraped.elapsed().as_secs_f64();
+    agent
+        .wait_for("newer readings", async |agent| {
+            let text = Text::parse(&agent.text(PATH).await);
+            EVERY_SECOND.iter().all(|probe| is_newer(&text, probe))
+        })
+        .await;
+    let ours = Text::parse(&agent.text(PATH).await);
+    assert!(theirs.0.len() > 250, "the exporter shows the server: {}", theirs.0.len());
+    assert!(theirs.sum("pg_stat_database_tup_inserted", &[("datname", "shop")]) > 100_000.0, "pgbench filled its tables");
+    let mut wrong = Vec::new();
+    for (name, family) in theirs.0.iter().filter(|(name, _)| !OF_THE_EXPORTER.iter().any(|prefix| name.starts_with(prefix))) {
+        match ours.0.get(name) {
+            None => wrong.push(format!("{name} is missing")),
+            Some(own) => wrong.extend(differences(name, family, own)),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"] {
+        assert_eq!(ours.0[name].kind, theirs.0[name].kind, "{name}");
+    }
+}
+
+fn differences(name: &str, theirs: &Family, ours: &Family) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if theirs.kind != ours.kind {
+        wrong.push(format!("{name} is a {}, not a {}", theirs.kind, ours.kind));
+    }
+    // The collectors of later releases are there too.
+    let only_more = name.starts_with("pg_scrape_collector_");
+    if theirs.label_names() != ours.label_names() {
+        wrong.push(format!("{name} has the labels {:?}, not {:?}", theirs.label_names(), ours.label_names()));
+    }
+    if theirs.series.keys().ne(ours.series.keys()) && !only_more {
+        wrong.push(format!("{name} has the series {:?}, not {:?}", theirs.series.keys(), ours.series.keys()));
+    }
+    for (labels, value) in &theirs.series {
+        let own = ours.series.get(labels).copied().unwrap_or(f64::NAN);
+        if !close(name, &theirs.kind, labels, *value, own) {
+            wrong.push(format!("{name}{labels:?} is {value}, not {own}"));
+        }
+    }
+    wrong
+}
+
+/// What does not move is the same to the digit. What moves does so by what the two watchers do themselves, and ours is the later look.
+fn close(name: &str, kind: &str, labels: &BTreeMap<String, String>, theirs: f64, ours: f64) -> bool {
+    if name.starts_with("pg_scrape_") || name.starts_with("pg_exporter_") {
+        return ours >= 0.0;
+    }
+    // The exporter sets it for its own session, and shows that.
+    if name == "pg_settings_extra_float_digits" {
+        return ours == 1.0;
+    }
+    let is_still = ["pg_settings_", "pg_static", "pg_up"].iter().any(|fixed| name.starts_with(fixed))
+        || labels.get("datname").is_some_and(|datname| datname != "postgres" && !datname.is_empty());
+    match (is_still, kind) {
+        _ if theirs.is_nan() => ours.is_nan(),
+        (true, _) => theirs == ours,
+        (false, "counter") => ours >= theirs && ours <= theirs + 50_000.0,
+        (false, _) => (theirs - ours).abs() <= 0.1 * theirs + 50_000.0,
+    }
+}
+
+#[tokio::test]
+async fn promtool_takes_the_text_and_finds_fault_with_inherited_names_only() {
+    let cluster = server().await;
+    let agent = agent(&cluster, "[metrics]\nmax_statements = 20").await;
+    let text = agent.text(PATH).await;
+    let mut promtool = Command::new(servers::tool("promtool"))
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let faults = String::from_utf8_lossy(&output.stderr).into_owned();
+    // 1 is a syntax error, 3 says that there are lints.
+    assert_ne!(output.status.code(), Some(1), "{faults}");
+    let name = |fault: &str| fault.split(' ').next().unwrap_or_default().to_owned();
+    let own: Vec<&str> = faults.lines().filter(|fault| !fault.starts_with("pg_") && !UNUSUAL.contains(&name(fault).as_str())).collect();
+    assert!(own.is_empty(), "{own:#?}");
+}
+
+#[tokio::test]
+async fn a_second_server_puts_its_name_on_every_series_unless_one_is_asked_for() {
+    let (one, two) = (Cluster::start(15).await, Cluster::start(16).await);
+    let agent = Agent::builder().server("one", &one.tcp_dsn(), "").server("two", &two.tcp_dsn(), "").start().await;
+    agent
+        .wait_for("both servers", async |agent| {
+            Text::parse(&agent.text(PATH).await)
+                .0
+                .get("pg_stat_database_xact_commit")
+                .is_some_and(|family| count(family, "datname", "postgres") == 2)
+        })
+        .await;
+    let both = Text::parse(&agent.text(PATH).await);
+    let of_agent = |name: &str| name.starts_with("process_") || ["pgtend_build_info", "pgtend_scrapes_total"].contains(&name);
+    for (name, family) in both.0.iter().filter(|(name, _)| !of_agent(name)) {
+        for labels in family.series.keys() {
+            assert!(labels.get("server").is_some_and(|server| server == "one" || server == "two"), "{name}{labels:?}");
+        }
+    }
+    let alone = Text::parse(&agent.text(&format!("{PATH}?server=two")).await);
+    assert_eq!(alone.0["pg_up"].label_names(), [vec![]].into());
+    let target = format!("127.0.0.1:{}", two.port());
+    assert!(alone.sum("pg_stat_database_numbackends", &[("server", &target), ("datname", "postgres")]) >= 1.0);
+    assert!(agent.text(&format!("{PATH}?server=three")).await.contains("no server is named"));
+}
