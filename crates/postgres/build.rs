@@ -43,7 +43,8 @@ fn entry(file: &Path, text: &str) -> Result<String, String> {
     let mut out = String::new();
     writeln!(
         out,
-        "    Query {{ probe: {folder:?}, from: {from}, to: {to}, extension: {extension}, sql: include_str!({:?}) }},",
+        "    Query {{ probe: {folder:?}, from: {from}, to: {to}, extension: {extension}, privilege: {:?}, sql: include_str!({:?}) }},",
+        header("privilege"),
         file.display()
     )
     .map_err(|problem| problem.to_string())?;

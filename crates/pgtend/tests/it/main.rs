@@ -7,6 +7,7 @@ mod harness;
 mod host;
 mod load;
 mod metrics;
+mod probes;
 mod process;
 mod up;
 mod watch;

@@ -1,7 +1,8 @@
 -- versions: 14-16
 -- Each view tells its counters by phase; those of the present phase become done, total and unit.
+-- The lateral with its limit keeps the planner from reading all of pg_class, since there is hardly ever a row.
 select p.pid::int8 as pid, p.command, d.datname::text as datname, p.relid::int8 as relid,
-       case when c.oid is not null then pg_catalog.format('%I.%I', n.nspname, c.relname) end as relation,
+       c.relation,
        coalesce(a.backend_type = 'autovacuum worker', false) as is_autovacuum, a.query_start as started_at,
        p.phase, p.unit, p.done, case when p.unit is not null then nullif(p.total, 0) end as total,
        v.heap_blks_total, v.heap_blks_scanned, v.heap_blks_vacuumed, v.index_vacuum_count,
@@ -46,6 +47,9 @@ select p.pid::int8 as pid, p.command, d.datname::text as datname, p.relid::int8 
   left join pg_catalog.pg_stat_progress_vacuum as v on v.pid = p.pid
   left join pg_catalog.pg_stat_progress_create_index as i on i.pid = p.pid
   left join pg_catalog.pg_database as d on d.oid = p.datid
-  left join pg_catalog.pg_class as c on c.oid = p.relid and d.datname = pg_catalog.current_database()
-  left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  left join lateral (select pg_catalog.format('%I.%I', n.nspname, r.relname) as relation
+                       from pg_catalog.pg_class as r
+                       join pg_catalog.pg_namespace as n on n.oid = r.relnamespace
+                      where r.oid = p.relid and d.datname = pg_catalog.current_database()
+                      limit 1) as c on true
   left join lateral pg_catalog.pg_stat_get_activity(p.pid) as a on true

@@ -13,5 +13,5 @@ select s.name,
        s.unit, s.category, s.short_desc, s.context, s.vartype, s.source, s.min_val, s.max_val, s.sourcefile,
        s.sourceline::int8 as sourceline, s.pending_restart
   from (select g.*, g.vartype = 'string' and g.name ~* '(password|passphrase|secret|token|api_?key|private_?key|salt)' as secret from pg_catalog.pg_settings as g) as s
- cross join (select '(secret|token|password|passwd|pwd|passphrase|access_?key|api_?key)([a-z_]*\s*=\s*)(''(\\.|[^''\\])*''|[^\s,]+)' as pair,
+ cross join (select '(secret|token|password|passwd|pwd|passphrase|access_?key|api_?key)([a-z_]*\s*=\s*)(''(\\.|[^''\\])*''|"(\\.|[^"\\])*"|[^\s,]+)' as pair,
                      '://([^:/@\s]*):[^@\s]*@' as uri) as m

@@ -15,6 +15,8 @@ pub struct Query {
     pub to: u32,
     /// The extension it reads, with the versions of it that it is meant for.
     pub extension: Option<Extension>,
+    /// What to do when the role may not read it, where pg_monitor is not enough.
+    pub privilege: Option<&'static str>,
     /// The query; `{schema}` stands for the extension's schema.
     pub sql: &'static str,
 }
@@ -45,6 +47,11 @@ pub fn ranges(probe: &str) -> impl Iterator<Item = &'static Query> {
 /// The extension that a probe needs on this major version, if any.
 pub(super) fn extension(spec: &Spec, major: u32) -> Option<&'static str> {
     on_major(spec, major).find_map(|query| query.extension).map(|extension| extension.name)
+}
+
+/// What to do when the role may not read a probe's source on this major version, where pg_monitor is not enough.
+pub(super) fn privilege(spec: &Spec, major: u32) -> Option<&'static str> {
+    on_major(spec, major).find_map(|query| query.privilege)
 }
 
 /// The query for this server.

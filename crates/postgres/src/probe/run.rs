@@ -9,7 +9,6 @@ use pgtend_model::sample::{Probe, Reason, Taken, Unknown};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -61,9 +60,11 @@ impl Prober {
         self
     }
 
-    /// Forgets which extensions there are, so that one created since is found.
+    /// Forgets which extensions there are, so that one created, updated or moved since is found.
     pub fn refresh(&mut self) {
         self.extensions.clear();
+        let major = self.major;
+        self.prepared.retain(|probe, _| catalog::extension(probe.spec(), major).is_none());
     }
 
     /// Adds this probe's rows to `taken`.
@@ -182,19 +183,14 @@ impl Prober {
         if error.is_closed() || error.as_db_error().is_none() {
             return Failure::Session(crate::connect::error::classify(error));
         }
-        let unknown = crate::connect::error::unknown(error);
-        match catalog::extension(probe.spec(), self.major) {
-            Some(name) if error.code() == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE) => {
-                Failure::Probe(not_preloaded(name, &unknown.detail))
+        Failure::Probe(match (crate::connect::error::unknown(error), catalog::privilege(probe.spec(), self.major)) {
+            (Unknown { reason: Reason::Privilege, .. }, Some(remedy)) => {
+                let denied = error.as_db_error().map_or("permission denied", |answer| answer.message());
+                Unknown::new(Reason::Privilege, format!("{denied}; {remedy}"))
             }
-            _ => Failure::Probe(unknown),
-        }
+            (unknown, _) => unknown,
+        })
     }
-}
-
-/// The extension's objects are there, but its library was not loaded when the server started.
-fn not_preloaded(extension: &str, detail: &str) -> Unknown {
-    Unknown::new(Reason::Extension, format!("{detail}; add {extension} to shared_preload_libraries and restart the server"))
 }
 
 fn silent(probe: Probe, deadline: Duration) -> Error {

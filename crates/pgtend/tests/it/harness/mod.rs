@@ -13,4 +13,4 @@ mod template;
 mod tests;
 
 pub use agent::Agent;
-pub use cluster::Cluster;
+pub use cluster::{Builder, Cluster};
