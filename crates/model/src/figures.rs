@@ -82,7 +82,7 @@ pub fn queries_per_second(view: &View) -> Figure<f64> {
 ///
 /// # Errors
 /// Why it is not known.
-pub fn buffer_pool_size_bytes(view: &View) -> Figure<f64> {
+pub fn buffer_pool_size_bytes(view: &View) -> Figure<i64> {
     setting_in_base_unit(view, "shared_buffers")
 }
 
@@ -90,10 +90,8 @@ pub fn buffer_pool_size_bytes(view: &View) -> Figure<f64> {
 ///
 /// # Errors
 /// Why it is not known; `pg_buffercache` tells it.
-#[expect(clippy::cast_precision_loss, reason = "metrics are doubles by definition")]
-pub fn buffer_pool_used_bytes(view: &View) -> Figure<f64> {
-    let used = first(&view.readings.buffercache)?.buffers_used;
-    Ok(used as f64 * setting_in_base_unit(view, "block_size")?)
+pub fn buffer_pool_used_bytes(view: &View) -> Figure<i64> {
+    Ok(first(&view.readings.buffercache)?.buffers_used * setting_in_base_unit(view, "block_size")?)
 }
 
 /// Share of the blocks asked for since the last reading that were in shared buffers, 0–1.
@@ -174,9 +172,10 @@ fn first<T>(slot: &Slot<T>) -> Figure<&T> {
     slot.current().map_err(Clone::clone).and_then(|sample: &Sample<T>| sample.rows.first().ok_or_else(none))
 }
 
-fn setting_in_base_unit(view: &View, name: &str) -> Figure<f64> {
+#[expect(clippy::cast_possible_truncation, reason = "sizes are whole numbers far below 2^53")]
+fn setting_in_base_unit(view: &View, name: &str) -> Figure<i64> {
     let rows = &view.readings.settings.current()?.rows;
     let setting = rows.iter().find(|row| &*row.name == name);
     let value = setting.and_then(|setting| setting.in_base_unit(setting.setting.as_deref()?));
-    value.map(|(_, value)| value).ok_or_else(|| Unknown::new(Reason::Absent, format!("the server has no setting {name}")))
+    value.map(|(_, value)| value as i64).ok_or_else(|| Unknown::new(Reason::Absent, format!("the server has no setting {name}")))
 }

@@ -12,6 +12,7 @@ pub mod health;
 pub mod host;
 pub mod load;
 pub mod locks;
+pub mod metrics;
 pub mod monitoring;
 pub mod overview;
 pub mod replication;

@@ -10,12 +10,15 @@ use pgtend_model::metric::{About, Scrape, render};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The content type of the format's version 0.0.4.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Pieces that may wait for a slow client; more are not written until it has taken some.
 const WAITING_PIECES: usize = 4;
+/// How long a client may take none of them.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers with metrics since the agent started.
 static SCRAPES: AtomicU64 = AtomicU64::new(0);
@@ -36,12 +39,13 @@ pub(super) async fn prometheus(State(agent): State<Agent>, Query(which): Query<W
     let config = agent.config();
     let about = about(&agent);
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
+    let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         let scrape = Scrape::new(views.iter().map(Arc::as_ref), &config, &about, jiff::Timestamp::now());
-        render(&scrape, &mut |piece| match sender.blocking_send(Bytes::copy_from_slice(piece)) {
-            Ok(()) => ControlFlow::Continue(()),
-            // The client has gone.
-            Err(_) => ControlFlow::Break(()),
+        render(&scrape, &mut |piece| {
+            let sent = runtime.block_on(sender.send_timeout(Bytes::copy_from_slice(piece), PATIENCE));
+            // The client has gone, or takes nothing: the thread is wanted elsewhere.
+            if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
     });
     let pieces = futures_util::stream::unfold(receiver, async |mut receiver| {

@@ -9,6 +9,7 @@ use pgtend_model::document::health::Health;
 use pgtend_model::document::host::Host;
 use pgtend_model::document::load::Load;
 use pgtend_model::document::locks::Locks;
+use pgtend_model::document::metrics::Metrics;
 use pgtend_model::document::replication::Replication;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::{Servers, Status};
@@ -35,6 +36,7 @@ pub(super) fn all() -> Routes {
         .document::<Databases>()
         .document::<Replication>()
         .document::<Health>()
+        .document::<Metrics>()
         .document::<stats::queries::Queries>()
         .document::<stats::transactions::Transactions>()
         .document::<stats::buffer_pool::BufferPool>()

@@ -42,15 +42,14 @@ async fn server() -> Cluster {
 async fn agent(cluster: &Cluster, more: &str) -> Agent {
     // It looks into no database but its own, so that the figures of the others stand still.
     let agent = Agent::builder().server("main", &cluster.tcp_dsn(), "databases = [\"postgres\"]").config(more).start().await;
+    agent.wait_for("all probes", async |agent| tried(&Text::parse(&agent.text(PATH).await))).await;
     agent
-        .wait_for("all probes", async |agent| {
-            let text = Text::parse(&agent.text(PATH).await);
-            let pending = text.0.get("pgtend_probe_unknown").map_or(usize::MAX, |family| count(family, "reason", "pending"));
-            // Those that run on demand only are never tried.
-            text.sum("pg_up", &[]) == 1.0 && pending <= 4
-        })
-        .await;
-    agent
+}
+
+/// Whether every probe of every server has been tried.
+fn tried(text: &Text) -> bool {
+    let unknown = text.0.get("pgtend_probe_unknown").filter(|unknown| count(unknown, "reason", "pending") == 0);
+    unknown.is_some() && text.0["pg_up"].series.values().all(|up| *up == 1.0)
 }
 
 fn count(family: &Family, label: &str, value: &str) -> usize {
@@ -63,11 +62,11 @@ async fn every_family_of_postgres_exporter_is_there_with_its_type_labels_and_val
     let agent = agent(&cluster, &EVERY_SECOND.map(|probe| format!("[probes.{probe}]\nevery = \"1s\"")).join("\n")).await;
     let theirs = exporter::scrape(&cluster).await;
     let scraped = Instant::now();
-    let is_newer = |text: &Text, probe| text.sum("pgtend_probe_age_seconds", &[("probe", probe)]) < scraped.elapsed().as_secs_f64();
     agent
         .wait_for("newer readings", async |agent| {
+            let since = scraped.elapsed().as_secs_f64();
             let text = Text::parse(&agent.text(PATH).await);
-            EVERY_SECOND.iter().all(|probe| is_newer(&text, probe))
+            EVERY_SECOND.iter().all(|probe| text.sum("pgtend_probe_age_seconds", &[("probe", probe)]) < since)
         })
         .await;
     let ours = Text::parse(&agent.text(PATH).await);
@@ -132,6 +131,11 @@ async fn promtool_takes_the_text_and_finds_fault_with_inherited_names_only() {
     let cluster = server().await;
     let agent = agent(&cluster, "[metrics]\nmax_statements = 20").await;
     let text = agent.text(PATH).await;
+    assert!(text.contains("\npg_stat_statements_calls_total{"), "statements have series when they are asked for");
+    check_with_promtool(&text);
+}
+
+fn check_with_promtool(text: &str) {
     let mut promtool = Command::new(servers::tool("promtool"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -147,6 +151,35 @@ async fn promtool_takes_the_text_and_finds_fault_with_inherited_names_only() {
     let name = |fault: &str| fault.split(' ').next().unwrap_or_default().to_owned();
     let own: Vec<&str> = faults.lines().filter(|fault| !fault.starts_with("pg_") && !UNUSUAL.contains(&name(fault).as_str())).collect();
     assert!(own.is_empty(), "{own:#?}");
+}
+
+#[tokio::test]
+async fn every_major_gives_a_text_without_contradictions() {
+    let mut clusters = Vec::new();
+    let mut agent = Agent::builder();
+    for major in 13..=18 {
+        let cluster = Cluster::start(major).await;
+        agent = agent.beside(&format!("v{major}"), &cluster, "");
+        clusters.push(cluster);
+    }
+    let agent = agent.config("[metrics]\nmax_statements = 10").start().await;
+    agent.wait_for("all probes", async |agent| tried(&Text::parse(&agent.text(PATH).await))).await;
+    let text = agent.text(PATH).await;
+    check_with_promtool(&text);
+    let text = Text::parse(&text);
+    let failing: Vec<_> = text.0["pgtend_probe_up"].series.iter().filter(|(_, up)| **up == 0.0).collect();
+    assert!(failing.is_empty(), "{failing:?}");
+    for major in 13..=18 {
+        let server = [("server", &*format!("v{major}"))];
+        for name in
+            ["pg_up", "pgtend_uptime_seconds", "pgtend_host_memory_total_bytes", "pg_settings_shared_buffers_bytes", "pg_wal_segments"]
+        {
+            assert!(text.sum(name, &server) > 0.0, "{name} of {major}");
+        }
+        // PostgreSQL counts sessions from 14 on, and has pg_stat_io from 16 on.
+        assert_eq!(text.sum("pgtend_connections_total", &server) > 0.0, major >= 14, "{major}");
+        assert_eq!(text.sum("pgtend_io_reads_total", &server) > 0.0, major >= 16, "{major}");
+    }
 }
 
 #[tokio::test]
