@@ -213,7 +213,7 @@ probes! {
     /// Sessions that do something: state, waits, statement, blockers.
     activity: Activity = activity::Activity, Query, Server, every 1.0 s;
     /// Sessions counted by database, role, application, state and wait.
-    connections: Connections = connections::Connections, Query, Server, every 5.0 s;
+    connections: Connections = connections::Connections, Query, Server, every 10.0 s;
     /// Idle sessions counted by how long they have been idle.
     idle_sessions: IdleSessions = idle_sessions::IdleSessions, Query, Server, every 30.0 s;
     /// Per database: transactions, blocks, tuples, temporary files, deadlocks, distance from wraparound.
@@ -233,33 +233,33 @@ probes! {
     /// Processor time, memory and disk traffic of every server process.
     host_process: HostProcess = host_process::HostProcess, Host, Server, every 1.0 s;
     /// Those that stream WAL from this server, with their lags.
-    replication: Replication = replication::Replication, Query, Server, every 5.0 s;
+    replication: Replication = replication::Replication, Query, Server, every 10.0 s;
     /// Replay on a standby: position, lag, pause, prefetching.
-    recovery: Recovery = recovery::Recovery, Query, Server, every 5.0 s;
+    recovery: Recovery = recovery::Recovery, Query, Server, every 10.0 s;
     /// The WAL receiver of a standby.
-    wal_receiver: WalReceiver = wal_receiver::WalReceiver, Query, Server, every 5.0 s;
+    wal_receiver: WalReceiver = wal_receiver::WalReceiver, Query, Server, every 10.0 s;
     /// Replication slots and what they hold back.
-    slots: Slots = slots::ReplicationSlot, Query, Server, every 10.0 s;
+    slots: Slots = slots::ReplicationSlot, Query, Server, every 15.0 s;
     /// Subscriptions of this server: workers, positions, errors, conflicts.
-    subscription: Subscription = subscription::Subscription, Query, Server, every 10.0 s;
+    subscription: Subscription = subscription::Subscription, Query, Server, every 15.0 s;
     /// Locks by kind and mode: held, waited for, longest wait.
-    locks: Locks = locks::Locks, Query, Server, every 10.0 s;
+    locks: Locks = locks::Locks, Query, Server, every 15.0 s;
     /// Long commands (VACUUM, CREATE INDEX, COPY, base backup, …) and how far they are.
-    progress: Progress = progress::Progress, Query, Server, every 5.0 s;
+    progress: Progress = progress::Progress, Query, Server, every 10.0 s;
     /// WAL generation: records, bytes, writes, syncs.
-    wal: Wal = wal::Wal, Query, Server, every 10.0 s;
+    wal: Wal = wal::Wal, Query, Server, every 15.0 s;
     /// Checkpoints and restartpoints.
-    checkpointer: Checkpointer = checkpointer::Checkpointer, Query, Server, every 10.0 s;
+    checkpointer: Checkpointer = checkpointer::Checkpointer, Query, Server, every 15.0 s;
     /// The background writer and buffer allocation.
-    bgwriter: Bgwriter = bgwriter::Bgwriter, Query, Server, every 10.0 s;
+    bgwriter: Bgwriter = bgwriter::Bgwriter, Query, Server, every 15.0 s;
     /// I/O by kind of process, object and context.
-    io: Io = io::Io, Query, Server, every 10.0 s;
+    io: Io = io::Io, Query, Server, every 15.0 s;
     /// Asynchronous I/O in flight.
-    aios: Aios = aios::Aios, Query, Server, every 10.0 s;
+    aios: Aios = aios::Aios, Query, Server, every 15.0 s;
     /// I/O and WAL of each session that does something.
-    backend_io: BackendIo = backend_io::BackendIo, Query, Server, every 10.0 s;
+    backend_io: BackendIo = backend_io::BackendIo, Query, Server, every 15.0 s;
     /// The archiver: archived, failed, last ones.
-    archiver: Archiver = archiver::Archiver, Query, Server, every 10.0 s;
+    archiver: Archiver = archiver::Archiver, Query, Server, every 15.0 s;
     /// The WAL directory: segments, size, files that wait to be archived.
     wal_files: WalFiles = wal_files::WalFiles, Query, Server, every 30.0 s;
     /// Queries of a standby cancelled for the sake of replay.
@@ -267,9 +267,9 @@ probes! {
     /// Transactions prepared for two-phase commit.
     prepared_transactions: PreparedTransactions = prepared_transactions::PreparedTransaction, Query, Server, every 30.0 s;
     /// Statements and what they cost, without their texts.
-    statements: Statements = statements::Statement, Query, Server, every 30.0 s;
+    statements: Statements = statements::Statement, Query, Server, every 60.0 s;
     /// The table of statements itself: how often statements were given up, last reset.
-    statements_info: StatementsInfo = statements::StatementsInfo, Query, Server, every 30.0 s;
+    statements_info: StatementsInfo = statements::StatementsInfo, Query, Server, every 60.0 s;
     /// Connections by encryption.
     ssl: Ssl = ssl::Ssl, Query, Server, every 60.0 s;
     /// The small caches for transaction states and the like.
