@@ -4,7 +4,6 @@ use super::Api;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Html;
 use jiff::Timestamp;
 use pgtend_model::view::Link;
 use serde::Serialize;
@@ -45,8 +44,4 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<Ready>) {
     let ready = api.agent().servers().iter().all(|server| matches!(server.view().link, Link::Up { .. }));
     let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     (code, Json(Ready { status, checks: Checks { database: ready }, timestamp: Timestamp::now() }))
-}
-
-pub(super) async fn page() -> Html<&'static str> {
-    Html("<!doctype html><title>pgtend</title><p>pgtend is running; see <a href=\"/api/v1/status\">/api/v1/status</a>")
 }

@@ -26,6 +26,7 @@ mod health;
 mod listen;
 mod metrics;
 mod openapi;
+mod page;
 mod process;
 mod routes;
 pub mod servers;

@@ -1,7 +1,7 @@
 //! The list of endpoints.
 
 use super::endpoint::{Endpoint, Routes};
-use super::{health, metrics, openapi, servers, tokens};
+use super::{health, metrics, openapi, page, servers, tokens};
 use pgtend_model::config::api::Role;
 use pgtend_model::document::connections::Connections;
 use pgtend_model::document::databases::Databases;
@@ -18,7 +18,7 @@ use pgtend_model::document::{ash, monitoring, stats};
 /// Everything there is.
 pub(super) fn all() -> Routes {
     let routes = Routes::default()
-        .add(Endpoint::get("/", "A page for people that shows how the servers are").needs(None), health::page)
+        .add(Endpoint::get("/", "A page for people that shows how the servers are").needs(None), page::show)
         .add(Endpoint::get("/api/v1/health/live", "Whether the agent lives").needs(None).json::<health::Live>(), health::live)
         .add(
             Endpoint::get("/api/v1/health/ready", "Whether what the agent watches can take work: 503 when not")

@@ -1,6 +1,7 @@
 //! The integration tests: everything that needs a real server, in one binary.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api;
 mod config;
 mod connect;
 mod harness;

@@ -4,7 +4,7 @@ use super::Cluster;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct AgentBuilder {
     servers: String,
     rest: String,
+    socket: Option<PathBuf>,
 }
 
 impl AgentBuilder {
@@ -39,10 +40,17 @@ impl AgentBuilder {
         self
     }
 
+    /// Says where its socket is, when the configuration puts it elsewhere.
+    #[must_use]
+    pub fn socket(mut self, path: &Path) -> Self {
+        self.socket = Some(path.to_owned());
+        self
+    }
+
     /// Starts it and waits until its socket answers.
     pub async fn start(self) -> Agent {
         let directory = tempfile::Builder::new().prefix("pgtend-agent-").tempdir().unwrap();
-        let agent = Agent { directory, child: None, text: self.servers, rest: self.rest };
+        let agent = Agent { directory, child: None, text: self.servers, rest: self.rest, socket: self.socket };
         agent.write_config("");
         agent.started().await
     }
@@ -54,12 +62,13 @@ pub struct Agent {
     child: Option<Child>,
     text: String,
     rest: String,
+    socket: Option<PathBuf>,
 }
 
 impl Agent {
     /// An agent to be described before it starts.
     pub fn builder() -> AgentBuilder {
-        AgentBuilder { servers: String::new(), rest: String::new() }
+        AgentBuilder { servers: String::new(), rest: String::new(), socket: None }
     }
 
     /// An agent beside this cluster, which it calls `main`.
@@ -103,7 +112,7 @@ impl Agent {
 
     /// Its Unix socket.
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join("pgtend.sock")
+        self.socket.clone().unwrap_or_else(|| self.directory.path().join("pgtend.sock"))
     }
 
     /// Its process.
@@ -120,6 +129,16 @@ impl Agent {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) {
+        let ends = Instant::now() + PATIENCE;
+        while self.child.as_mut().unwrap().try_wait().unwrap().is_none() {
+            assert!(Instant::now() < ends, "the agent does not end\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.child = None;
     }
 
     /// Kills it without a word (SIGKILL).
