@@ -180,8 +180,10 @@ async fn pages_of_other_sites_get_nothing() {
 #[tokio::test]
 async fn the_page_shows_statements_to_viewers_only() {
     let (cluster, agent) = watched(15).await;
-    let mut sleeper = cluster.client("psql").args(["-c", "select pg_sleep(300) /* secret words */"]).spawn().unwrap();
-    agent.wait_until("/api/v1/ash/samples", "/samples/0/sql_text", Value::is_string).await;
+    let mut holder = cluster.client("psql").args(["-c", "select pg_advisory_lock(1), pg_sleep(300)"]).spawn().unwrap();
+    agent.wait_until("/api/v1/sessions", "/sessions/0/wait_event", |event| event == "PgSleep").await;
+    let mut waiter = cluster.client("psql").args(["-c", "select pg_advisory_lock(1) /* secret words */"]).spawn().unwrap();
+    agent.wait_until("/api/v1/ash/samples?state=BLOCKED", "/samples/0/sql_text", Value::is_string).await;
     let viewer = Visitor::with_token(&agent, &token(&agent, "viewer", "viewer").await);
     for (visitor, sees) in [(&Visitor::of(&agent), false), (&viewer, true)] {
         let page = visitor.request(Method::GET, "/").send().await.unwrap();
@@ -191,5 +193,6 @@ async fn the_page_shows_statements_to_viewers_only() {
         assert_eq!(text.contains("secret words"), sees, "{text}");
         assert!(text.contains("main"), "{text}");
     }
-    sleeper.kill().await.unwrap();
+    waiter.kill().await.unwrap();
+    holder.kill().await.unwrap();
 }
