@@ -28,6 +28,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod process;
+mod reference;
 mod routes;
 pub mod servers;
 pub mod signal;
@@ -37,6 +38,7 @@ pub mod tokens;
 pub use answer::{Answer, Failure};
 pub use listen::{Listening, serve};
 pub use openapi::document as openapi;
+pub use reference::reference;
 
 use crate::agent::Agent;
 use access::{Throttle, Tokens};

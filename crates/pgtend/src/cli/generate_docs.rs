@@ -15,6 +15,7 @@ struct Document {
 
 /// The documents of the reference.
 const DOCUMENTS: &[Document] = &[
+    Document { name: "api.md", text: crate::api::reference },
     Document { name: "configuration.md", text: pgtend_model::config::reference },
     Document { name: "connection.md", text: pgtend_postgres::connect::reference },
     Document { name: "metrics.md", text: metrics::document },
