@@ -41,7 +41,7 @@ pub struct DatabaseMetrics {
 pub struct StorageMetrics {
     /// Size of shared buffers.
     pub buffer_pool_size_bytes: Option<i64>,
-    /// Shared buffers in use; needs the extension pg_buffercache.
+    /// Shared buffers in use; from PostgreSQL 16 on, with the extension pg_buffercache.
     pub buffer_pool_used_bytes: Option<i64>,
     /// Share of the blocks asked for between the last two readings that were in shared buffers, 0–1.
     pub buffer_pool_hit_ratio: Option<f64>,

@@ -34,7 +34,7 @@ singles! {
     |subject, series| series.add(&[], figures::transactions_per_second(subject.view).ok());
     gauge pgtend_buffer_pool_size_bytes, "Size of shared buffers.",
     |subject, series| series.add(&[], figures::buffer_pool_size_bytes(subject.view).ok());
-    gauge pgtend_buffer_pool_used_bytes, "Shared buffers in use; needs the extension pg_buffercache in the database that pgtend connects to.",
+    gauge pgtend_buffer_pool_used_bytes, "Shared buffers in use; from PostgreSQL 16 on, with the extension pg_buffercache in the database that pgtend connects to.",
     |subject, series| series.add(&[], figures::buffer_pool_used_bytes(subject.view).ok());
     gauge pgtend_buffer_pool_hit_ratio, "Share of the blocks asked for between the last two readings that were in shared buffers, 0 to 1. The others may have been in the operating system's cache.",
     |subject, series| series.add(&[], figures::buffer_pool_hit_ratio(subject.view).ok());

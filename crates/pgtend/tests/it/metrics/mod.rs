@@ -1,7 +1,9 @@
 //! Metrics of a running agent: against the real postgres_exporter, and by promtool.
 
 mod exporter;
+mod overview;
 mod prometheus;
+mod replication;
 
 use crate::harness::{Agent, Cluster, servers};
 use prometheus::{Family, Text};

@@ -6,7 +6,7 @@ mod extensions;
 mod figures;
 mod secrets;
 mod views;
-mod world;
+pub mod world;
 
 use jiff::Timestamp;
 use pgtend_model::sample::{Probe, Taken, Unknown};
