@@ -50,7 +50,8 @@ rows! {
         info query_id: Option<i64>;
         /// The statement, at most 1,024 characters of it; `query_id` leads to the whole text.
         info query: Option<Text>;
-        /// Process ids that this session waits for; asked for lock waiters only. 0 stands for a prepared transaction.
+        /// Process ids that this session waits for; asked for the 200 longest waiters for locks only. 0 stands for a prepared
+        /// transaction.
         info blocked_by: Option<Vec<i32>>;
     }
 }

@@ -281,7 +281,7 @@ probes! {
     /// Tables: scans, changes, vacuums, blocks, estimated sizes, distance from wraparound.
     tables: Tables = tables::Table, Query, Database, every 60.0 s;
     /// Indexes: scans, blocks, estimated sizes, validity.
-    indexes: Indexes = indexes::Index, Query, Database, every 60.0 s;
+    indexes: Indexes = indexes::Index, Query, Database, every 300.0 s;
     /// Functions that were called, where `track_functions` is on.
     functions: Functions = functions::Function, Query, Database, every 60.0 s;
     /// The server's settings.

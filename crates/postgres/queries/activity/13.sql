@@ -1,5 +1,6 @@
 -- versions: 13-13
 -- Busy: a session that is not idle, or a background process that does not wait for work. What a role may not see has no type.
+-- The cost of asking for blockers grows with the square of the waiters, and so do the answers: the 200 longest waiters say enough.
 select a.pid::int8 as pid, a.leader_pid::int8 as leader_pid, a.backend_start,
        nullif(a.datid, 0)::int8 as datid, d.datname::text as datname,
        nullif(a.usesysid, 0)::int8 as usesysid, u.rolname::text as usename,
@@ -8,7 +9,9 @@ select a.pid::int8 as pid, a.leader_pid::int8 as leader_pid, a.backend_start,
        a.wait_event_type, a.wait_event, a.xact_start, a.query_start, a.state_change,
        pg_catalog.age(a.backend_xid)::int8 as xid_age, pg_catalog.age(a.backend_xmin)::int8 as xmin_age,
        nullif(pg_catalog.left(a.query, 1024), '') as query,
-       case when a.wait_event_type = 'Lock' then pg_catalog.pg_blocking_pids(a.pid) end as blocked_by
+       case when a.wait_event_type = 'Lock' and pg_catalog.row_number() over longest_first <= 200
+            then pg_catalog.pg_blocking_pids(a.pid)
+       end as blocked_by
   from pg_catalog.pg_stat_get_activity(null) as a
   left join pg_catalog.pg_database as d on d.oid = a.datid
   left join pg_catalog.pg_roles as u on u.oid = a.usesysid
@@ -18,3 +21,4 @@ select a.pid::int8 as pid, a.leader_pid::int8 as leader_pid, a.backend_start,
             when a.state = 'disabled' then a.wait_event is distinct from 'ClientRead'
             else a.state <> 'idle' and a.wait_event_type is distinct from 'Activity'
        end
+window longest_first as (partition by a.wait_event_type = 'Lock' order by a.query_start)

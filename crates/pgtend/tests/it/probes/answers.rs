@@ -43,7 +43,9 @@ fn on_primary(probe: Probe, major: u32, role: Role) -> Answer {
 fn on_standby(probe: Probe, major: u32, role: Role) -> Answer {
     match probe {
         Probe::Recovery | Probe::WalReceiver => Answer::Rows,
-        Probe::Replication | Probe::Slots | Probe::Progress | Probe::LockWaits | Probe::PreparedTransactions => Answer::None,
+        Probe::Replication | Probe::Slots | Probe::Progress | Probe::LockWaits | Probe::PreparedTransactions | Probe::IdleSessions => {
+            Answer::None
+        }
         Probe::BackendIo if major >= 18 => Answer::None,
         // The startup process may be at work, and functions of extensions that were asked before may count already.
         Probe::Activity | Probe::Functions => Answer::None,
