@@ -10,4 +10,5 @@ pub mod log;
 pub mod observe;
 pub mod runtime_dir;
 pub mod source;
+pub mod tui;
 pub mod up;

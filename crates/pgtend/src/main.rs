@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    if !cli.is_daemon() {
+    if !cli.is_daemon() && !cli.is_screen() {
         log::start_quiet();
     }
     let outcome = tokio::runtime::Builder::new_multi_thread()

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// Time between the two readings that rates need.
 const APART: Duration = Duration::from_secs(1);
+/// Probes that run less often than this cost too much to run at every look.
+const COSTLY: Duration = Duration::from_secs(60);
 /// Bounds of the session history that one look keeps: an hour at a sample a second.
 const ASH_SAMPLES: usize = 3600;
 const ASH_BYTES: usize = 32 << 20;
@@ -44,6 +46,33 @@ impl Look {
         view.link = Link::Up { since: Timestamp::now() };
         let prober = Prober::new(session.version(), Limits::default().statement_timeout + Duration::from_secs(1));
         Ok(Self { session, host, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), pace: APART, prober, texts: Texts::default() })
+    }
+
+    /// Connects anew after the connection was lost; what was seen stays.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn reopen(&mut self, target: &Target) -> Result<()> {
+        let Self { session, host, view, prober, .. } = Self::open(target).await?;
+        (self.session, self.host, self.prober) = (session, host, prober);
+        self.view.link = view.link;
+        Ok(())
+    }
+
+    /// Takes those of the readings that are older than they may be; probes that cost more are left in peace for longer.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn refresh(&mut self, probes: &[Probe], interval: Duration) -> Result<()> {
+        let now = Timestamp::now();
+        let due = |probe: &Probe| {
+            let every = probe.spec().every;
+            let patience = if every > COSTLY { every } else { every.min(interval) };
+            let (at, ..) = self.view.readings.state(*probe);
+            at.is_none_or(|at| now.duration_since(at).unsigned_abs() >= patience.mul_f64(0.9))
+        };
+        let due: Vec<Probe> = probes.iter().copied().filter(due).collect();
+        self.take(&due).await
     }
 
     /// A document from readings made now; two, some time apart, where it shows rates.
@@ -127,7 +156,7 @@ impl Look {
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn signal(&self, signal: Signal, targets: &[signal::Target]) -> Result<Vec<Fate>> {
+    pub async fn signal(&mut self, signal: Signal, targets: &[signal::Target]) -> Result<Vec<Fate>> {
         pgtend_postgres::signal::send(&self.session, signal, targets).await
     }
 

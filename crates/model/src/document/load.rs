@@ -301,7 +301,12 @@ impl<'a> Sums<'a> {
 
     fn queries(&self, params: &Params) -> Vec<QueryLoad> {
         let mut queries: Vec<QueryLoad> = self.by_query.iter().map(|(id, query)| self.query(*id, query)).collect();
-        let figure = |query: &QueryLoad| weight(query, params.sort);
+        // Where processor time is known at all, a statement without is one that used none.
+        let known = queries.iter().any(|query| query.cpu_percent.is_some());
+        let figure = |query: &QueryLoad| match (params.sort, known) {
+            (Sort::Cpu, true) => query.cpu_percent.unwrap_or(0.0),
+            (sort, _) => weight(query, sort),
+        };
         queries.sort_by(|a, b| {
             figure(b).total_cmp(&figure(a)).then_with(|| b.average.total_cmp(&a.average)).then(a.query_id.cmp(&b.query_id))
         });
@@ -329,7 +334,7 @@ fn weight(query: &QueryLoad, sort: Sort) -> f64 {
     let of = |classes: &[WaitClass]| classes.iter().filter_map(|class| query.classes.get(class)).sum::<f64>();
     match sort {
         Sort::Time => query.average,
-        Sort::Cpu => query.cpu_percent.unwrap_or_else(|| 100.0 * of(&[WaitClass::Cpu])),
+        Sort::Cpu => of(&[WaitClass::Cpu]),
         Sort::Io => of(&[WaitClass::UserIO, WaitClass::SystemIO, WaitClass::Commit]),
         Sort::Wait => query.average - of(&[WaitClass::Cpu]),
         Sort::Lock => of(&[WaitClass::Application]),

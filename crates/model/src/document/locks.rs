@@ -66,8 +66,10 @@ pub struct Awaited {
 pub struct Remedy {
     /// What holds the others up.
     pub cause: Cause,
-    /// What to do, in words.
+    /// The same in words, with what to do.
     pub text: String,
+    /// The command that does it; null where there is none.
+    pub command: Option<String>,
 }
 
 /// What holds others up.
@@ -206,50 +208,43 @@ fn object(row: &LockWait) -> Option<String> {
 
 fn remedy(root: &Blocker) -> Remedy {
     let (pid, victims) = (root.pid, root.victims);
-    let end = format!("pgtend connections terminate --pid {pid}");
+    let terminate = || Some(format!("pgtend connections terminate --pid {pid}"));
     let age = |seconds: Option<f64>| seconds.map_or_else(|| "an unknown time".to_owned(), show_seconds);
-    let (cause, text) = match &root.session {
-        _ if root.in_circle => (
-            Cause::Deadlock,
-            "a deadlock: PostgreSQL ends one of them after deadlock_timeout; have transactions lock in the same order".to_owned(),
-        ),
-        None if pid == 0 => (
-            Cause::PreparedTransaction,
-            "a prepared transaction: find it in pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED".to_owned(),
-        ),
-        None => (Cause::Gone, "the session ended meanwhile: look again".to_owned()),
-        Some(session) if session.is_hidden() => {
-            (Cause::Hidden, "this role may not see what the session does: grant pg_monitor to it, or look as a superuser".to_owned())
-        }
+    let (cause, text, command) = match &root.session {
+        _ if root.in_circle => (Cause::Deadlock, DEADLOCK.to_owned(), None),
+        None if pid == 0 => (Cause::PreparedTransaction, PREPARED.to_owned(), None),
+        None => (Cause::Gone, "the session ended meanwhile: look again".to_owned(), None),
+        Some(session) if session.is_hidden() => (Cause::Hidden, HIDDEN.to_owned(), None),
         Some(session) if matches!(session.spared, Some(Spared::Background | Spared::Replication)) => {
             let kind = session.backend_type.as_deref().unwrap_or("server process");
-            (
-                Cause::ServerProcess,
-                format!(
-                    "{kind}: a process of the server; pgtend does not end it. An autovacuum gives way by itself unless it prevents wraparound"
-                ),
-            )
+            (Cause::ServerProcess, format!("{kind}: {BACKGROUND}"), None)
         }
         Some(session) => match session.doing {
-            Some(Doing::IdleInTransaction) => (
-                Cause::OpenTransaction,
-                format!("the client left its transaction open {} ago and holds up {victims}: {end}", age(session.seconds)),
-            ),
-            Some(Doing::Idle) => (
-                Cause::SessionLock,
-                format!("an idle session keeps an advisory or table lock and holds up {victims}: have its client release it, or: {end}"),
-            ),
-            _ => (
-                Cause::Statement,
-                format!(
-                    "its statement has run for {} and holds up {victims}: wait for it, or: pgtend query cancel --pid {pid}",
-                    age(session.seconds)
-                ),
-            ),
+            Some(Doing::IdleInTransaction) => {
+                let text =
+                    format!("the client left its transaction open {} ago and holds up {victims}: end the session", age(session.seconds));
+                (Cause::OpenTransaction, text, terminate())
+            }
+            Some(Doing::Idle) => {
+                let text = format!(
+                    "an idle session keeps a lock of its own and holds up {victims}: have its client release it, or end the session"
+                );
+                (Cause::SessionLock, text, terminate())
+            }
+            _ => {
+                let text = format!("its statement has run for {} and holds up {victims}: wait for it, or cancel it", age(session.seconds));
+                (Cause::Statement, text, Some(format!("pgtend query cancel --pid {pid}")))
+            }
         },
     };
-    Remedy { cause, text }
+    Remedy { cause, text, command }
 }
+
+const DEADLOCK: &str = "a deadlock: PostgreSQL ends one of them after deadlock_timeout; have transactions take locks in the same order";
+const PREPARED: &str = "a prepared transaction: find it in pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED";
+const HIDDEN: &str = "this role may not see what the session does: grant pg_monitor to it, or look as a superuser";
+const BACKGROUND: &str =
+    "a process of the server, which pgtend does not end; an autovacuum gives way by itself unless it prevents wraparound";
 
 #[cfg(test)]
 mod tests {
@@ -287,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_remedy_names_the_command() {
-        let text = remedy(&root(Some(Session { doing: Some(Doing::IdleInTransaction), seconds: Some(90.0), ..session(7) }))).text;
-        assert_eq!(text, "the client left its transaction open 1 min 30 s ago and holds up 3: pgtend connections terminate --pid 7");
+        let remedy = remedy(&root(Some(Session { doing: Some(Doing::IdleInTransaction), seconds: Some(90.0), ..session(7) })));
+        assert_eq!(remedy.text, "the client left its transaction open 1 min 30 s ago and holds up 3: end the session");
+        assert_eq!(remedy.command.as_deref(), Some("pgtend connections terminate --pid 7"));
     }
 }

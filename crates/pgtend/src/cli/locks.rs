@@ -3,7 +3,7 @@
 use super::output::{Cell, Table, Tabular, Tone, print};
 use super::{Global, session_table, source, visible};
 use clap::Args;
-use pgtend_model::document::locks::{Blocker, Locks as Document, Params};
+use pgtend_model::document::locks::{Blocker, Locks as Document, Params, Remedy};
 use pgtend_model::error::Result;
 use pgtend_model::units::short_seconds;
 
@@ -51,7 +51,8 @@ impl Tabular for Document {
 
 fn tree(root: &Blocker) -> Table {
     let victims = if root.victims == 1 { "1 session".to_owned() } else { format!("{} sessions", root.victims) };
-    let remedy = root.remedy.as_ref().map_or("", |remedy| &remedy.text);
+    let command = |remedy: &Remedy| remedy.command.as_ref().map(|command| format!(": {command}")).unwrap_or_default();
+    let remedy = root.remedy.as_ref().map(|remedy| format!("{}{}", remedy.text, command(remedy))).unwrap_or_default();
     let who = if root.pid == 0 { "a prepared transaction".to_owned() } else { root.pid.to_string() };
     let mut table = Table::new(&format!("{who} holds up {victims}: {remedy}"), &COLUMNS);
     walk(root, &mut |blocker, path| {
@@ -116,9 +117,9 @@ pub(crate) fn awaited(blocker: &Blocker) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::fixtures::session;
     use crate::cli::output::{Format, Medium, render};
-    use crate::cli::session_table::fixtures::session;
-    use pgtend_model::document::locks::{Awaited, Cause, Remedy};
+    use pgtend_model::document::locks::{Awaited, Cause};
     use serde_json::json;
 
     fn waiter(pid: i64, seconds: f64, waiters: Vec<Blocker>) -> Blocker {
@@ -152,7 +153,8 @@ mod tests {
             victims: 4,
             remedy: Some(Remedy {
                 cause: Cause::OpenTransaction,
-                text: "the client left its transaction open 12 min 34 s ago: pgtend connections terminate --pid 1201".into(),
+                text: "the client left its transaction open 12 min 34 s ago and holds up 4: end the session".into(),
+                command: Some("pgtend connections terminate --pid 1201".into()),
             }),
             waiters: vec![
                 waiter(1300, 340.0, vec![waiter(1301, 12.0, Vec::new()), waiter(1302, 2.0, Vec::new())]),

@@ -6,6 +6,8 @@ mod completions;
 mod config;
 mod connections;
 mod filter;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod generate_docs;
 pub(crate) mod locks;
 mod man;
@@ -17,6 +19,7 @@ mod signal;
 pub mod source;
 mod status;
 mod token;
+mod top;
 mod up;
 mod visible;
 
@@ -88,6 +91,7 @@ enum Command {
     Agent(agent::Agent),
     Ping(ping::Ping),
     Status(status::Status),
+    Top(top::Top),
     Activity(activity::Activity),
     Query(query::Query),
     Connections(connections::Connections),
@@ -112,6 +116,7 @@ impl Cli {
             Command::Agent(command) => command.run(global).await,
             Command::Ping(command) => command.run(global).await,
             Command::Status(command) => command.run(global).await,
+            Command::Top(command) => command.run(global).await,
             Command::Activity(command) => command.run(global).await,
             Command::Query(command) => command.run(global).await,
             Command::Connections(command) => command.run(global).await,
@@ -127,6 +132,11 @@ impl Cli {
     /// Whether the command runs for long and its log is what one reads; others speak for themselves.
     pub fn is_daemon(&self) -> bool {
         matches!(self.command, Command::Agent(_) | Command::Up(_))
+    }
+
+    /// Whether the command takes over the terminal, where a log would be in the way.
+    pub fn is_screen(&self) -> bool {
+        matches!(&self.command, Command::Top(command) if command.is_screen())
     }
 
     /// Threads that do the work.

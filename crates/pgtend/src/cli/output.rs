@@ -87,6 +87,13 @@ impl Table {
         self.rows.push(row.into_iter().map(Into::into).collect());
     }
 
+    /// With a heading.
+    #[must_use]
+    pub fn titled(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.title);
+        self
+    }
+
     /// With something to say where there is no row.
     #[must_use]
     pub fn or(mut self, empty: &str) -> Self {

@@ -173,8 +173,8 @@ impl Done<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::fixtures::several;
     use crate::cli::output::{Medium, render};
-    use crate::cli::session_table::fixtures::several;
 
     fn sessions() -> Sessions {
         Sessions { sessions: several(), hidden: 2, ..Sessions::default() }

@@ -225,21 +225,7 @@ mod tests {
     use serde_json::json;
 
     fn status() -> Document {
-        serde_json::from_value(json!({
-            "server": "shop", "target": "db1:5432", "state": "up", "since": "2026-11-21T08:00:00Z", "error": null, "error_kind": null,
-            "version": "17.2", "role": "primary", "uptime": 270_000.0,
-            "connections": { "total": 84, "active": 9, "max": 100, "used_percent": 86.6 },
-            "transactions": { "committed_total": 81_234_567, "rolled_back_total": 1200, "per_second": 1234.56, "deadlocks_total": 3 },
-            "cache_hit_ratio": 0.9934,
-            "sessions": { "on_cpu": 5, "waiting": 2, "blocked": 2, "idle_in_transaction": 1, "oldest_transaction_seconds": 802.0 },
-            "cpu": { "used_percent": 61.2, "iowait_percent": 7.0, "cores": 8.0, "load1": 5.4 },
-            "memory": { "used_percent": 58.0, "total_bytes": 33_567_531_008_i64, "available_bytes": 14_000_000_000_i64, "swap_used_bytes": 0 },
-            "disk": { "used_percent": 91.4, "path": "/var/lib/postgresql", "size_bytes": 500_000_000_000_i64, "available_bytes": 43_000_000_000_i64 },
-            "replication": { "lag_seconds": 0.25, "lag_bytes": 81_920, "standbys": 2 },
-            "errors": { "rate_per_minute": null },
-            "unknown": { "errors.rate_per_minute": { "reason": "absent", "detail": "pgtend does not read the server's log yet" } }
-        }))
-        .unwrap()
+        serde_json::from_value(crate::cli::fixtures::status()).unwrap()
     }
 
     fn down() -> Document {
