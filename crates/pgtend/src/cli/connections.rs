@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use pgtend_model::document::connections;
 use pgtend_model::document::sessions::{Params, Session};
 use pgtend_model::error::Result;
-use pgtend_model::signal::Signal;
+use pgtend_model::signal::{Signal, plan};
 use serde::Serialize;
 
 /// Lists all connections, idle ones too, and ends them
@@ -52,6 +52,9 @@ struct Terminate {
     /// Every client, where no condition is given
     #[arg(long)]
     all: bool,
+    /// End sessions that have begun another statement since, too: busy ones are always at another
+    #[arg(long)]
+    any_statement: bool,
     #[command(flatten)]
     manner: signal::Manner,
 }
@@ -84,7 +87,11 @@ impl Terminate {
         let mut source = source::open(global).await?;
         let connections::Connections(found) = source.document(&params).await?;
         visible::check(&found, &params)?;
-        self.manner.carry_out(&mut source, &found, Signal::Terminate, global).await
+        let mut plan = plan(&found, Signal::Terminate);
+        if self.any_statement {
+            plan.whatever_they_do();
+        }
+        self.manner.carry_out(&mut source, &plan, global).await
     }
 }
 

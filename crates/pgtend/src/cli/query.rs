@@ -5,7 +5,7 @@ use super::{Global, filter, signal, source, visible};
 use clap::{Args, Subcommand};
 use pgtend_model::document::sessions::{Params, Sessions};
 use pgtend_model::error::Result;
-use pgtend_model::signal::Signal;
+use pgtend_model::signal::{Signal, plan};
 
 /// Lists the statements that run now, cancels them, ends their sessions
 #[derive(Debug, Args)]
@@ -74,8 +74,8 @@ impl Query {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
         match &self.command {
             Command::List(list) => list.run(global).await,
-            Command::Cancel(cancel) => end(global, &cancel.filter, cancel.all, cancel.manner, Signal::Cancel).await,
-            Command::Terminate(kill) => end(global, &kill.filter, kill.all, kill.manner, Signal::Terminate).await,
+            Command::Cancel(cancel) => end(global, &cancel.filter, cancel.all, &cancel.manner, Signal::Cancel).await,
+            Command::Terminate(kill) => end(global, &kill.filter, kill.all, &kill.manner, Signal::Terminate).await,
         }
     }
 }
@@ -83,8 +83,8 @@ impl Query {
 impl List {
     async fn run(&self, global: &Global) -> Result<u8> {
         match (self.cancel, self.kill) {
-            (true, _) => return end(global, &self.filter, self.all, self.manner, Signal::Cancel).await,
-            (_, true) => return end(global, &self.filter, self.all, self.manner, Signal::Terminate).await,
+            (true, _) => return end(global, &self.filter, self.all, &self.manner, Signal::Cancel).await,
+            (_, true) => return end(global, &self.filter, self.all, &self.manner, Signal::Terminate).await,
             (false, false) if self.manner.is_set() => output::notice(&"neither --cancel nor --kill was given: nothing is ended"),
             (false, false) => {}
         }
@@ -96,7 +96,7 @@ impl List {
     }
 }
 
-async fn end(global: &Global, filter: &filter::Filter, all: bool, manner: signal::Manner, signal: Signal) -> Result<u8> {
+async fn end(global: &Global, filter: &filter::Filter, all: bool, manner: &signal::Manner, signal: Signal) -> Result<u8> {
     let params = running(filter);
     signal::refuse_everybody(&Params { state: None, ..params.clone() }, all)?;
     // Whoever names a process id hears why it is left alone.
@@ -104,7 +104,7 @@ async fn end(global: &Global, filter: &filter::Filter, all: bool, manner: signal
     let mut source = source::open(global).await?;
     let sessions: Sessions = source.document(&params).await?;
     visible::check(&sessions, &params)?;
-    manner.carry_out(&mut source, &sessions, signal, global).await
+    manner.carry_out(&mut source, &plan(&sessions, signal), global).await
 }
 
 /// Statements that clients run.

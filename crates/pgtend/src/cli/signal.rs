@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::io::{BufRead, IsTerminal};
 
 /// How a plan is carried out.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Manner {
     /// Show what would be done, and do nothing
     #[arg(long)]
@@ -20,6 +20,9 @@ pub(super) struct Manner {
     /// Do it without asking; needed where there is no terminal
     #[arg(long, short)]
     yes: bool,
+    /// Why, for the agent's log
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Exit code when not everything that was asked for was done.
@@ -27,12 +30,12 @@ const PARTLY: u8 = 1;
 
 impl Manner {
     /// Whether anything of it was asked for.
-    pub(super) fn is_set(self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.dry_run || self.yes
     }
 
     /// Decides about the sessions, shows the decision, asks, carries it out and tells what became of each session.
-    pub(super) async fn carry_out(self, source: &mut Source, sessions: &Sessions, signal: Signal, global: &Global) -> Result<u8> {
+    pub(super) async fn carry_out(&self, source: &mut Source, sessions: &Sessions, signal: Signal, global: &Global) -> Result<u8> {
         let plan = plan(sessions, signal);
         if self.dry_run {
             output::print(&Done::planned(&plan), global.format)?;
@@ -47,7 +50,7 @@ impl Manner {
             output::tell("nothing was done");
             return Ok(PARTLY);
         }
-        let fates = source.signal(&Request { signal, targets, reason: None, dry_run: false }).await?;
+        let fates = source.signal(&Request { signal, targets, reason: self.reason.clone(), dry_run: false }).await?;
         let done = Done::carried_out(&plan, fates);
         output::print(&done, global.format)?;
         Ok(if done.all_signalled() { 0 } else { PARTLY })

@@ -264,13 +264,12 @@ fn answer(state: &mut State, key: KeyCode, confirm: Confirm) -> Vec<Effect> {
     match key {
         KeyCode::Char('y' | 'Y') => {
             state.mode = Mode::Normal;
-            let request = Request { signal: confirm.signal, targets: vec![confirm.target] };
-            vec![Effect::Signal { request, server: state.server.clone() }]
+            vec![send(state, confirm.signal, confirm.target)]
         }
         KeyCode::Char('a' | 'A') if confirm.signal == Signal::Terminate => {
             state.mode = Mode::Normal;
             let target = Target { query_start: None, ..confirm.target };
-            vec![Effect::Signal { request: Request { signal: confirm.signal, targets: vec![target] }, server: state.server.clone() }]
+            vec![send(state, confirm.signal, target)]
         }
         KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => {
             state.mode = Mode::Normal;
@@ -279,6 +278,11 @@ fn answer(state: &mut State, key: KeyCode, confirm: Confirm) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+fn send(state: &State, signal: Signal, target: Target) -> Effect {
+    let request = Request { signal, targets: vec![target], reason: Some("asked for in pgtend top".to_owned()), dry_run: false };
+    Effect::Signal { request, server: state.server.clone() }
 }
 
 fn detail(state: &mut State, key: KeyCode, scroll: u16) {

@@ -81,7 +81,7 @@ fn a_signal_is_sent_only_after_a_yes_and_names_what_was_seen() {
     assert_eq!(press(&mut state, KeyCode::Enter), [], "only a y is a yes");
     let target = session.target().unwrap();
     let [Effect::Signal { request, .. }] = &press(&mut state, KeyCode::Char('y'))[..] else { panic!("no signal") };
-    assert_eq!(request, &Request { signal: Signal::Terminate, targets: vec![target] });
+    assert_eq!((request.signal, &request.targets), (Signal::Terminate, &vec![target]));
     assert_eq!(state.mode, Mode::Normal);
 }
 
