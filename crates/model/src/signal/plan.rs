@@ -52,6 +52,15 @@ fn verdict(session: &Session, signal: Signal) -> Verdict {
 }
 
 impl Plan {
+    /// Sessions are meant whichever statement they are at by then.
+    pub fn whatever_they_do(&mut self) {
+        for planned in &mut self.sessions {
+            if let Verdict::Signal(target) = &mut planned.verdict {
+                target.query_start = None;
+            }
+        }
+    }
+
     /// The sessions that get the signal.
     pub fn targets(&self) -> Vec<Target> {
         let target = |planned: &Planned| match &planned.verdict {

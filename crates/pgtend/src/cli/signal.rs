@@ -4,9 +4,9 @@ use super::output::{self, Cell, Format, Table, Tabular, Tone};
 use super::{Global, session_table};
 use crate::source::Source;
 use clap::Args;
-use pgtend_model::document::sessions::{Params, Sessions};
+use pgtend_model::document::sessions::Params;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::signal::{Fate, Plan, Planned, Request, Signal, Verdict, plan};
+use pgtend_model::signal::{Fate, Plan, Planned, Request, Signal, Verdict};
 use pgtend_model::units::{one_line, short_seconds};
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal};
@@ -34,24 +34,23 @@ impl Manner {
         self.dry_run || self.yes
     }
 
-    /// Decides about the sessions, shows the decision, asks, carries it out and tells what became of each session.
-    pub(super) async fn carry_out(&self, source: &mut Source, sessions: &Sessions, signal: Signal, global: &Global) -> Result<u8> {
-        let plan = plan(sessions, signal);
+    /// Shows the plan, asks, carries it out and tells what became of each session.
+    pub(super) async fn carry_out(&self, source: &mut Source, plan: &Plan, global: &Global) -> Result<u8> {
         if self.dry_run {
-            output::print(&Done::planned(&plan), global.format)?;
+            output::print(&Done::planned(plan), global.format)?;
             return Ok(0);
         }
         let targets = plan.targets();
         if targets.is_empty() {
-            output::print(&Done::planned(&plan), global.format)?;
+            output::print(&Done::planned(plan), global.format)?;
             return Ok(if plan.sessions.is_empty() { 0 } else { PARTLY });
         }
-        if !self.yes && !agrees(&plan)? {
+        if !self.yes && !agrees(plan)? {
             output::tell("nothing was done");
             return Ok(PARTLY);
         }
-        let fates = source.signal(&Request { signal, targets, reason: self.reason.clone(), dry_run: false }).await?;
-        let done = Done::carried_out(&plan, fates);
+        let fates = source.signal(&Request { signal: plan.signal, targets, reason: self.reason.clone(), dry_run: false }).await?;
+        let done = Done::carried_out(plan, fates);
         output::print(&done, global.format)?;
         Ok(if done.all_signalled() { 0 } else { PARTLY })
     }
@@ -178,6 +177,8 @@ mod tests {
     use super::*;
     use crate::cli::fixtures::several;
     use crate::cli::output::{Medium, render};
+    use pgtend_model::document::sessions::Sessions;
+    use pgtend_model::signal::plan;
 
     fn sessions() -> Sessions {
         Sessions { sessions: several(), hidden: 2, ..Sessions::default() }
