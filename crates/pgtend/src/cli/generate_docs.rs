@@ -1,5 +1,6 @@
 //! `pgtend generate-docs DIR`: writes the reference, from the definitions by which pgtend works. `cargo xtask gen-docs` runs it.
 
+mod commands;
 mod metrics;
 mod probes;
 
@@ -16,6 +17,7 @@ struct Document {
 /// The documents of the reference.
 const DOCUMENTS: &[Document] = &[
     Document { name: "api.md", text: crate::api::reference },
+    Document { name: "cli.md", text: commands::document },
     Document { name: "configuration.md", text: pgtend_model::config::reference },
     Document { name: "connection.md", text: pgtend_postgres::connect::reference },
     Document { name: "metrics.md", text: metrics::document },
