@@ -9,13 +9,15 @@ const LINES: usize = 12;
 /// The last lines that were written after `since`: of `startup_log` from `offset` on, and of the newest file of the logging collector.
 pub(super) fn last_lines(startup_log: &Path, offset: u64, log_directory: &Path, since: SystemTime) -> String {
     let start = read_from(startup_log, offset);
-    let mut lines: Vec<String> = start.lines().filter(|line| !is_noise(line)).map(str::to_owned).collect();
-    if let Some(collected) = newest(log_directory, startup_log, since) {
-        let text = fs::read_to_string(&collected).unwrap_or_default();
-        lines.extend(text.lines().rev().take(LINES).collect::<Vec<_>>().into_iter().rev().map(readable));
-    }
-    let first = lines.len().saturating_sub(LINES);
-    lines[first..].join("\n")
+    let start = tail(start.lines().filter(|line| !is_noise(line)).map(str::to_owned).collect(), LINES);
+    // A collector's file of this moment may still be that of a postmaster that was just killed: it does not push aside the new one's words.
+    let collected = newest(log_directory, startup_log, since).and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let collected = tail(collected.lines().map(readable).collect(), (LINES - start.len()).max(LINES / 2));
+    [start, collected].concat().join("\n")
+}
+
+fn tail(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    lines.split_off(lines.len().saturating_sub(most))
 }
 
 /// The length of a file that may not exist yet.
