@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod health;
 pub mod locktree;
 pub mod metric;
+pub mod past;
 pub mod postmaster;
 pub mod profile;
 pub mod query_id;

@@ -1,6 +1,8 @@
 //! Active Session History: who was doing what, once a second.
 
+pub mod block;
 mod cpu;
+pub mod cube;
 mod ring;
 mod wait;
 
@@ -27,6 +29,18 @@ pub enum State {
     Blocked,
     /// Idle in an open transaction.
     Idle,
+}
+
+impl State {
+    /// Its name in documents.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Waiting => "WAITING",
+            Self::Blocked => "BLOCKED",
+            Self::Idle => "IDLE",
+        }
+    }
 }
 
 /// Who: the part of a sample that stays the same for the life of a session.
@@ -66,6 +80,13 @@ pub struct Wait {
     pub wait_type: Text,
     /// PostgreSQL's wait event.
     pub event: Text,
+}
+
+impl Wait {
+    /// `Type:Event`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.wait_type, self.event)
+    }
 }
 
 /// One session in one sample.

@@ -16,11 +16,13 @@ pub mod metrics;
 pub mod monitoring;
 pub mod overview;
 pub mod replication;
+mod retrospect;
 pub mod sessions;
 pub mod stats;
 pub mod status;
 
 pub use overview::{Overview, Whole};
+pub use retrospect::Retrospect;
 
 use crate::ash::Ring;
 use crate::error::Result;

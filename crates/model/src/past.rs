@@ -1,0 +1,143 @@
+//! What is remembered of one server: the port through which documents about the past read history.
+//!
+//! The model stays free of files: whoever has a history (the store, or a test by hand) implements [`Past`].
+
+use crate::ash::block::{Block, Wanted};
+use crate::error::Result;
+use crate::sample::{Probe, Readings, Taken, Text, Unknown};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A stretch of time: from its start on, before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Span {
+    /// Its start.
+    pub start: Timestamp,
+    /// Its end.
+    pub end: Timestamp,
+}
+
+impl Span {
+    /// From one instant to another.
+    pub const fn new(start: Timestamp, end: Timestamp) -> Self {
+        Self { start, end }
+    }
+
+    /// How long it is, in seconds; never negative.
+    pub fn seconds(self) -> f64 {
+        self.end.duration_since(self.start).as_secs_f64().max(0.0)
+    }
+
+    /// Whether an instant is in it.
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+}
+
+/// One instant at which the sessions were sampled, also when none did anything: it tells "idle" from "not sampled".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TickMark {
+    /// When.
+    pub at: Timestamp,
+    /// Sessions that did something.
+    pub sessions: u32,
+}
+
+/// One reading of a probe as it is remembered: the rows that changed since the reading before, or why there were none.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// When.
+    pub at: Timestamp,
+    /// Whether `rows` are all there were; otherwise those that did not change are left out.
+    pub whole: bool,
+    /// The rows.
+    pub rows: Result<Taken, Unknown>,
+}
+
+/// Cumulative counters at an instant that was asked for, or was due: what AWR reports lie between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Snapshot {
+    /// Its number; numbers of one server only grow.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Why it was taken: `scheduled`, `manual`, `perf` (start or end of a performance snapshot) or `connect` (the server came back).
+    pub reason: String,
+    /// When the server started.
+    pub server_started_at: Option<Timestamp>,
+    /// PostgreSQL's version, as it says it.
+    pub version: Option<String>,
+    /// Probes that could not be read at it.
+    pub missing: Vec<String>,
+}
+
+/// A period that is kept longer, to compare others with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Baseline {
+    /// Its name; one of a server.
+    pub name: String,
+    /// First snapshot.
+    pub start_snapshot_id: i64,
+    /// Last snapshot.
+    pub end_snapshot_id: i64,
+    /// The time between them.
+    pub span: Span,
+    /// What it is, in the words of whoever made it.
+    pub description: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What is remembered of one server.
+pub trait Past {
+    /// Session samples, in blocks, in no particular order of time.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    fn sessions(&self, wanted: &Wanted, each: &mut dyn FnMut(&Block)) -> Result<()>;
+
+    /// The instants at which sessions were sampled, oldest first.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn ticks(&self, span: Span) -> Result<Vec<TickMark>>;
+
+    /// What was known at an instant: of each probe the newest reading at or before it, as `latest` with the instant it was made at.
+    /// A probe that was not readable then, or of which nothing is remembered, is unknown.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn readings(&self, at: Timestamp, probes: &[Probe]) -> Result<Readings>;
+
+    /// The readings of a probe, oldest first. The first one is whole: it may be from before the span, and tells what the rows were at
+    /// its start.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn frames(&self, probe: Probe, span: Span, each: &mut dyn FnMut(&Frame)) -> Result<()>;
+
+    /// The text of a statement, by its identifier.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn text(&self, query_id: i64) -> Result<Option<Text>>;
+
+    /// The snapshots there are, oldest first.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn snapshots(&self) -> Result<Vec<Snapshot>>;
+
+    /// The baselines there are, by name.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn baselines(&self) -> Result<Vec<Baseline>>;
+
+    /// The whole stretch of which anything is remembered.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn extent(&self) -> Result<Option<Span>>;
+}
