@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How a part of a server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
     /// As it should be.
     Up,
     /// The figures that would tell could not be had.
+    #[default]
     Unknown,
     /// Somebody should look at it.
     Degraded,
@@ -26,7 +27,7 @@ pub struct Threshold {
     pub critical: f64,
 }
 
-/// The thresholds of all parts, as guide 3 has them.
+/// The thresholds of all parts; the defaults are those of `[health_checks]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// Share of the connections in use, in per cent.
@@ -54,7 +55,19 @@ impl Default for Thresholds {
     }
 }
 
+impl Thresholds {
+    /// Thresholds that no figure reaches.
+    pub const NONE: Self = {
+        let never = Threshold { warning: f64::INFINITY, critical: f64::INFINITY };
+        Self { connections_percent: never, memory_percent: never, disk_percent: never, replication_lag_seconds: never, hit_ratio: never }
+    };
+}
+
 impl Threshold {
+    /// Share of the host's processors in use, in per cent. They are there to be used, so this colours a figure and makes no server
+    /// unhealthy.
+    pub const PROCESSORS: Self = Self { warning: 85.0, critical: 97.0 };
+
     /// The level of a figure. Where the critical value is the smaller one, too little is what counts.
     pub fn level(self, figure: Option<f64>) -> Level {
         let reaches = |figure: f64, bound: f64| if self.critical < self.warning { figure < bound } else { figure >= bound };
@@ -84,6 +97,7 @@ mod tests {
             (hit_ratio, Some(0.79), Level::Down),
         ] {
             assert_eq!(threshold.level(figure), level, "{figure:?}");
+            assert_eq!(Thresholds::NONE.hit_ratio.level(figure), if figure.is_some() { Level::Up } else { Level::Unknown });
         }
     }
 }

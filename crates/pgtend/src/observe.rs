@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pgtend_model::ash::{Ring, cpu_ms};
 use pgtend_model::document::{Document, Known};
 use pgtend_model::error::Result;
+use pgtend_model::health::Thresholds;
 use pgtend_model::sample::{Origin, Probe, Reason, Taken, Unknown};
 use pgtend_model::signal::{self, APPLICATION_NAME, Fate, Signal};
 use pgtend_model::view::{Link, View};
@@ -94,7 +95,7 @@ impl Look {
     /// # Errors
     /// When the parameters make no sense.
     pub fn build<D: Document>(&self, params: &D::Params) -> Result<D> {
-        D::build(&Known { view: &self.view, ash: &self.ash, now: Timestamp::now() }, params)
+        D::build(&Known { view: &self.view, ash: &self.ash, thresholds: Thresholds::default(), now: Timestamp::now() }, params)
     }
 
     /// Samples the sessions for a while.

@@ -2,6 +2,7 @@
 
 use super::api::Api;
 use super::choice::choice;
+use super::health::HealthChecks;
 use super::hints;
 use super::metrics::Metrics;
 use super::probes::Probes;
@@ -27,6 +28,8 @@ section! {
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
         api: Api = none, now;
+        /// From where on a part of a server is worth a look, and from where on it is an emergency.
+        health_checks: HealthChecks = none, now;
         /// pgtend's own log, which goes to standard error.
         logging: Logging = none, now;
         /// The agent's process.
@@ -155,8 +158,9 @@ impl Default for Effective {
             ash: default_of(&Self::KEYS[2]),
             metrics: default_of(&Self::KEYS[3]),
             api: default_of(&Self::KEYS[4]),
-            logging: default_of(&Self::KEYS[5]),
-            agent: default_of(&Self::KEYS[6]),
+            health_checks: default_of(&Self::KEYS[5]),
+            logging: default_of(&Self::KEYS[6]),
+            agent: default_of(&Self::KEYS[7]),
         }
     }
 }

@@ -18,6 +18,7 @@ mod values;
 
 pub mod api;
 pub mod effective;
+pub mod health;
 pub mod metrics;
 pub mod probes;
 pub mod secret;

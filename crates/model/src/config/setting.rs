@@ -173,6 +173,36 @@ macro_rules! integers {
 
 integers!(u32, u64, usize);
 
+impl Setting for f64 {
+    const TYPE: &'static str = "number";
+
+    fn read(node: &Node<'_>, at: &At<'_>) -> Option<Self> {
+        let written = match node.get_ref() {
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            _ => {
+                at.wrong_type("a number", node);
+                return None;
+            }
+        };
+        match written.replace('_', "").parse::<Self>() {
+            Ok(value) if value.is_finite() => at.within(value, &written),
+            _ => {
+                at.wrong(format!("{} is {written}, and must be a finite number", at.path), "");
+                None
+            }
+        }
+    }
+
+    fn show(&self, _: &str, _: Secrets) -> Option<toml::Value> {
+        Some((*self).into())
+    }
+
+    fn amount(&self) -> Option<f64> {
+        Some(*self)
+    }
+}
+
 fn read_bytes(text: &str, at: &At<'_>) -> Option<u64> {
     match units::bytes(text) {
         Ok(bytes) => Some(bytes),

@@ -2,6 +2,7 @@
 
 use super::{Document, Known};
 use crate::ash::Ring;
+use crate::health::Thresholds;
 use crate::sample::{DecodeError, Row, RowSource, Sample, Slot, Text};
 use crate::view::{Link, View};
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ pub fn built<D: Document>(view: &View, params: &D::Params) -> Value {
     if let Ok(sample) = view.readings.activity.current() {
         ash.record(sample, &HashMap::new());
     }
-    let document = D::build(&Known { view, ash: &ash, now: at(60) }, params).unwrap();
+    let document = D::build(&Known { view, ash: &ash, thresholds: Thresholds::default(), now: at(60) }, params).unwrap();
     let json = serde_json::to_value(&document).unwrap();
     serde_json::from_value::<D>(json.clone()).expect("a document reads back");
     json

@@ -4,7 +4,7 @@ use super::monitoring::Condition;
 use super::status::Status;
 use super::{Document, Known, Unknowns};
 use crate::error::Result;
-use crate::health::{Level, Threshold, Thresholds};
+use crate::health::{Level, Threshold};
 use crate::sample::{Probe, Reason, Unknown};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,19 +23,19 @@ pub struct Health {
     pub unknown: Unknowns,
 }
 
-/// The parts of a server.
+/// The parts of a server, held against the thresholds in `[health_checks]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = HealthComponents)]
 pub struct Components {
     /// The server as a whole: whether it answers.
     pub database: Database,
-    /// Its file systems and shared buffers: below 75 and 85 per cent full, above 90 and 80 per cent of reads from memory.
+    /// Its file systems and shared buffers.
     pub storage: Storage,
-    /// The host's memory: below 80 and 90 per cent in use.
+    /// The host's memory.
     pub memory: Memory,
-    /// Its connections: below 80 and 95 per cent in use.
+    /// Its connections.
     pub connections: Connections,
-    /// Its standbys: less than 10 and 30 seconds behind.
+    /// Its standbys.
     pub replication: Replication,
     /// Its transactions.
     pub transactions: Transactions,
@@ -136,16 +136,12 @@ impl Document for Health {
 
     fn build(known: &Known<'_>, _params: &Params) -> Result<Self> {
         let status = Status::build(known, &super::status::Params::default())?;
-        let thresholds = Thresholds::default();
         let components = Components {
             database: database(&status),
-            storage: storage(&status, &thresholds),
-            memory: Memory {
-                status: thresholds.memory_percent.level(status.memory.used_percent),
-                used_percent: status.memory.used_percent,
-            },
-            connections: connections(&status, &thresholds),
-            replication: replication(known, &status, thresholds.replication_lag_seconds),
+            storage: storage(&status, known.thresholds.hit_ratio),
+            memory: Memory { status: status.memory.level, used_percent: status.memory.used_percent },
+            connections: connections(&status),
+            replication: replication(known, &status),
             transactions: transactions(&status),
         };
         let mut unknown = status.unknown;
@@ -174,10 +170,10 @@ fn database(status: &Status) -> Database {
     Database { status: level, uptime_sec: status.uptime, version: status.version.clone(), error: status.error.clone() }
 }
 
-fn storage(status: &Status, thresholds: &Thresholds) -> Storage {
-    let disk = thresholds.disk_percent.level(status.disk.used_percent);
+fn storage(status: &Status, hit_ratio: Threshold) -> Storage {
+    let disk = status.disk.level;
     // A server that has just been started reads everything from disk: a bad ratio is worth a look, and no emergency by itself.
-    let hits = thresholds.hit_ratio.level(status.cache_hit_ratio).min(Level::Degraded);
+    let hits = hit_ratio.level(status.cache_hit_ratio).min(Level::Degraded);
     let level = if disk == Level::Unknown {
         hits
     } else if hits == Level::Unknown {
@@ -188,9 +184,9 @@ fn storage(status: &Status, thresholds: &Thresholds) -> Storage {
     Storage { status: level, disk_usage_percent: status.disk.used_percent, buffer_pool_hit_ratio: status.cache_hit_ratio }
 }
 
-fn connections(status: &Status, thresholds: &Thresholds) -> Connections {
+fn connections(status: &Status) -> Connections {
     Connections {
-        status: thresholds.connections_percent.level(status.connections.used_percent),
+        status: status.connections.level,
         active: status.connections.active,
         total: status.connections.total,
         max: status.connections.max,
@@ -198,17 +194,14 @@ fn connections(status: &Status, thresholds: &Thresholds) -> Connections {
     }
 }
 
-fn replication(known: &Known<'_>, status: &Status, threshold: Threshold) -> Replication {
+fn replication(known: &Known<'_>, status: &Status) -> Replication {
+    let threshold = known.thresholds.replication_lag_seconds;
     let rows = known.view.readings.replication.current().ok().map(|sample| sample.rows.as_slice());
     let standbys = || rows.into_iter().flatten().filter(|row| row.state.as_deref() != Some("backup"));
     let keeps_up = |ms: Option<f64>| threshold.level(Some(ms.unwrap_or(0.0) / 1e3)) == Level::Up;
     let healthy = standbys().filter(|row| row.state.as_deref() == Some("streaming") && keeps_up(row.replay_lag_ms)).count();
-    let level = match (status.replication.lag_seconds, status.replication.standbys) {
-        (None, Some(0)) => Level::Up,
-        (lag, _) => threshold.level(lag),
-    };
     Replication {
-        status: level,
+        status: status.replication.level,
         lag_bytes: status.replication.lag_bytes,
         lag_seconds: status.replication.lag_seconds,
         replicas_healthy: rows.map(|_| healthy),

@@ -137,7 +137,7 @@ impl Document for Host {
         let view = known.view;
         let mut unknown = Unknowns::default();
         let cpu = figures::cpu(view, &mut unknown);
-        let memory = figures::memory(view, &mut unknown);
+        let memory = figures::memory(known, &mut unknown);
         let newest = view.readings.host_cpu.current().ok().and_then(|sample| sample.rows.first());
         let disks = unknown.take("disks", delta::rows(&view.readings.host_disk, |row| row.device.clone())).unwrap_or_default();
         let interfaces =

@@ -3,6 +3,7 @@
 use super::{Document, Known, Unknowns};
 use crate::ash::{Filter, Session, Tick, WaitClass};
 use crate::error::{Error, Kind, Result};
+use crate::query_id::QueryId;
 use crate::sample::{Probe, Reason, Unknown};
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub struct EventLoad {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueryLoad {
     /// PostgreSQL's query id, or pgtend's fingerprint of the text where there is none.
-    pub query_id: i64,
+    pub query_id: QueryId,
     /// Its text, as first seen.
     pub query: String,
     /// Sessions that ran it, on average.
@@ -316,7 +317,7 @@ impl<'a> Sums<'a> {
 
     fn query(&self, query_id: i64, query: &Query<'_>) -> QueryLoad {
         QueryLoad {
-            query_id,
+            query_id: QueryId(query_id),
             query: query.text.to_owned(),
             average: self.average(query.seen),
             percent: self.percent(query.seen),

@@ -26,6 +26,7 @@ pub use retrospect::Retrospect;
 
 use crate::ash::Ring;
 use crate::error::Result;
+use crate::health::Thresholds;
 use crate::sample::{Probe, Unknown};
 use crate::view::View;
 use jiff::Timestamp;
@@ -40,6 +41,8 @@ pub struct Known<'a> {
     pub view: &'a View,
     /// The session history.
     pub ash: &'a Ring,
+    /// What figures are held against.
+    pub thresholds: Thresholds,
     /// Now, by the agent's clock.
     pub now: Timestamp,
 }

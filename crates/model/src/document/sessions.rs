@@ -3,6 +3,7 @@
 use super::{Document, Known, Unknowns};
 use crate::ash::{State, WaitClass, class_of, state_of};
 use crate::error::Result;
+use crate::query_id::QueryId;
 use crate::sample::activity::Activity;
 use crate::sample::{Probe, Text};
 use crate::signal::{self, Spared};
@@ -66,7 +67,7 @@ pub struct Session {
     /// When its statement started.
     pub query_start: Option<Timestamp>,
     /// Statement identifier.
-    pub query_id: Option<i64>,
+    pub query_id: Option<QueryId>,
     /// The statement, or the last one.
     pub query: Option<String>,
     /// What its process uses of the host; null where that is not known.
@@ -332,7 +333,7 @@ fn session(row: &Activity, now: Timestamp, usage: Option<Usage>) -> Session {
         transaction_seconds: age(row.xact_start),
         query_seconds: age(row.query_start),
         query_start: row.query_start,
-        query_id: row.query_id,
+        query_id: row.query_id.map(QueryId),
         query: text(&row.query),
         usage,
         spared: signal::target(row).err(),

@@ -6,6 +6,7 @@ mod replication;
 use super::{Document, Known, Unknowns};
 use crate::ash::State;
 use crate::error::{Error, Kind, Result};
+use crate::health::Level;
 use crate::sample::activity::Activity;
 use crate::sample::{Probe, Reason, Sample, Unknown};
 use crate::view::{Link, View};
@@ -75,6 +76,8 @@ pub struct Connections {
     pub max: Option<i64>,
     /// Share of the connections open to ordinary roles that is in use, in per cent.
     pub used_percent: Option<f64>,
+    /// That share, held against `[health_checks.connection_pool]`.
+    pub level: Level,
 }
 
 /// Transactions of all databases.
@@ -133,6 +136,8 @@ pub struct Memory {
     pub available_bytes: Option<i64>,
     /// Swap space in use, in bytes.
     pub swap_used_bytes: Option<i64>,
+    /// The share in use, held against `[health_checks.memory]`.
+    pub level: Level,
 }
 
 /// A file system.
@@ -147,6 +152,8 @@ pub struct Disk {
     pub size_bytes: Option<i64>,
     /// What the server can still write, in bytes.
     pub available_bytes: Option<i64>,
+    /// The share in use, held against `[health_checks.disk_space]`.
+    pub level: Level,
 }
 
 /// How far standbys are behind.
@@ -159,6 +166,8 @@ pub struct Replication {
     pub lag_bytes: Option<i64>,
     /// Standbys that stream from this server.
     pub standbys: Option<usize>,
+    /// The lag, held against `[health_checks.replication_lag]`; UP where nothing replicates.
+    pub level: Level,
 }
 
 /// Errors that the server reports.
@@ -206,14 +215,14 @@ impl Document for Status {
             version: server.map(|row| row.version.to_string()),
             role: server.map(|row| if row.in_recovery { "standby" } else { "primary" }.to_owned()),
             uptime: server.map(|row| seconds(row.now, row.started_at)),
-            connections: connections(view, &mut unknown),
+            connections: connections(known, &mut unknown),
             transactions: transactions(view, &mut unknown),
             cache_hit_ratio: unknown.take("cache_hit_ratio", cache_hit_ratio(view)),
             sessions: sessions(known, &mut unknown),
             cpu: host::cpu(view, &mut unknown),
-            memory: host::memory(view, &mut unknown),
-            disk: host::disk(view, &mut unknown),
-            replication: replication::lag(view, &mut unknown),
+            memory: host::memory(known, &mut unknown),
+            disk: host::disk(known, &mut unknown),
+            replication: replication::lag(known, &mut unknown),
             errors: Errors { rate_per_minute: unknown.take("errors.rate_per_minute", Err(server_log())) },
             unknown,
         })
@@ -232,7 +241,8 @@ fn link(link: &Link) -> (&'static str, Option<Timestamp>, Option<&Error>) {
     }
 }
 
-fn connections(view: &View, unknown: &mut Unknowns) -> Connections {
+fn connections(known: &Known<'_>, unknown: &mut Unknowns) -> Connections {
+    let view = known.view;
     let Some(server) = unknown.take("connections", view.readings.server.current()).and_then(|sample| sample.rows.first()) else {
         return Connections::default();
     };
@@ -244,11 +254,13 @@ fn connections(view: &View, unknown: &mut Unknowns) -> Connections {
             .count()
     });
     let open = (server.max_connections - server.reserved_connections).max(1);
+    let used_percent = Some(percent(server.client_backends, open));
     Connections {
         total: Some(server.client_backends),
         active: active.and_then(|count| i64::try_from(count).ok()),
         max: Some(server.max_connections),
-        used_percent: Some(percent(server.client_backends, open)),
+        used_percent,
+        level: known.thresholds.connections_percent.level(used_percent),
     }
 }
 

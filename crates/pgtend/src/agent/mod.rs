@@ -16,9 +16,10 @@ pub use settings::Settings;
 
 use arc_swap::ArcSwap;
 use pgtend_model::config::Effective;
+use pgtend_model::document::Known;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_postgres::connect::Environment;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 
@@ -111,6 +112,14 @@ impl Agent {
             (None, []) => Err(Error::new(Kind::NotFound, "no server is configured")),
             (None, [..]) => Err(Error::new(Kind::Usage, "which server?").hint(format!("name one of: {}", names()))),
         }
+    }
+
+    /// Makes something of all that is known of a server, now.
+    pub fn tell<T>(&self, server: &Server, make: impl FnOnce(&Known<'_>) -> T) -> T {
+        let view = server.view();
+        let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner);
+        let thresholds = self.config().health_checks.thresholds();
+        make(&Known { view: &view, ash: &ash, thresholds, now: jiff::Timestamp::now() })
     }
 
     /// Its tasks.

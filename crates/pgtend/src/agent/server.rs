@@ -31,7 +31,11 @@ pub struct Server {
 impl Server {
     /// A server of which nothing is known yet, and the orders that its watch has to take.
     pub(super) fn new(settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
-        let mut view = View::unseen(&settings.server.name, settings.target.address());
+        Self::knowing(View::unseen(&settings.server.name, settings.target.address()), settings)
+    }
+
+    /// A server of which something is known already.
+    fn knowing(mut view: View, settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
         view.data_directory.clone_from(&settings.server.data_directory);
         for spec in SPECS {
             if let Some(unknown) = settings.never(spec.probe) {
@@ -51,9 +55,16 @@ impl Server {
         (server, orders)
     }
 
-    /// The same server under new settings: its session history is kept.
+    /// The same server under new settings: its session history is kept, and what was read of it, as long as it is at the same address.
+    /// So figures go on, and totals that were added up from reading to reading do not start anew.
     pub(super) fn renewed(&self, settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
-        let (mut server, orders) = Self::new(settings);
+        let mut view = View::unseen(&settings.server.name, settings.target.address());
+        let known = self.view();
+        if known.target == view.target {
+            view.readings = known.readings.clone();
+            view.statement_texts = known.statement_texts.clone();
+        }
+        let (mut server, orders) = Self::knowing(view, settings);
         server.ash = self.ash.clone();
         let mut ring = server.ash.write().unwrap_or_else(PoisonError::into_inner);
         let (most_samples, most_bytes) = ash_bounds(settings);

@@ -7,7 +7,7 @@ use super::process;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
 use pgtend_model::document::overview::Watched;
-use pgtend_model::document::{Document, Known, Overview, Whole};
+use pgtend_model::document::{Document, Overview, Whole};
 use pgtend_model::sample::Probe;
 use serde::Deserialize;
 use std::sync::PoisonError;
@@ -42,10 +42,7 @@ async fn document<D: Document>(
     let config = api.agent().config();
     let on_demand: Vec<Probe> = D::PROBES.iter().copied().filter(|probe| config.probes.every(*probe).is_zero()).collect();
     server.read(&on_demand, D::FRESH).await;
-    let view = server.view();
-    let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner);
-    let known = Known { view: &view, ash: &ash, now: jiff::Timestamp::now() };
-    Ok(Answer::new(D::build(&known, &params)?))
+    Ok(Answer::new(api.agent().tell(&server, |known| D::build(known, &params))?))
 }
 
 async fn overview<O: Overview>(State(api): State<Api>, Params(params): Params<O::Params>) -> Result<Answer<O>, Failed> {

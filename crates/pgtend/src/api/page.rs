@@ -17,7 +17,6 @@ use pgtend_model::document::{Document, Known};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_model::view::View;
-use std::sync::PoisonError;
 
 /// Seconds that the page looks back, one bar each.
 const SECONDS: usize = 60;
@@ -86,7 +85,8 @@ struct Statement {
 pub(super) async fn show(State(api): State<Api>, caller: Caller) -> Result<Response, Failed> {
     let viewer = caller.may(Role::Viewer);
     let now = Timestamp::now();
-    let servers: Vec<Server> = api.agent().servers().iter().map(|server| of_server(server, viewer, now)).collect::<Result<_>>()?;
+    let servers: Vec<Server> =
+        api.agent().servers().iter().map(|server| api.agent().tell(server, |known| of_server(known, viewer))).collect::<Result<_>>()?;
     let down = servers.iter().filter(|server| server.state != "up").count();
     let nonce = nonce()?;
     let policy = format!(
@@ -116,21 +116,19 @@ fn nonce() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn of_server(server: &crate::agent::Server, viewer: bool, now: Timestamp) -> Result<Server> {
-    let view = server.view();
-    let ash = server.ash().read().unwrap_or_else(PoisonError::into_inner);
-    let known = Known { view: &view, ash: &ash, now };
-    let status = Status::build(&known, &Params::default())?;
+fn of_server(known: &Known<'_>, viewer: bool) -> Result<Server> {
+    let status = Status::build(known, &Params::default())?;
     let limit = if viewer { STATEMENTS } else { 0 };
-    let load = Load::build(&known, &LoadParams { seconds: 60.0, limit, sort: Sort::Time, buckets: SECONDS })?;
+    let load = Load::build(known, &LoadParams { seconds: 60.0, limit, sort: Sort::Time, buckets: SECONDS })?;
     let place = viewer.then(|| status.target.clone());
-    let about = [place, status.version.clone().map(|version| format!("PostgreSQL {version}")), status.role.clone(), since(&status, now)];
+    let about =
+        [place, status.version.clone().map(|version| format!("PostgreSQL {version}")), status.role.clone(), since(&status, known.now)];
     let unknown = status.unknown.iter().map(|(place, why)| (place.to_owned(), why.detail.clone()));
     Ok(Server {
         about: about.into_iter().flatten().collect::<Vec<_>>().join(" · "),
         figures: figures(&status),
         chart: chart(&load),
-        statements: load.queries.iter().filter(|query| query.percent >= 0.5).map(|query| statement(query, &view)).collect(),
+        statements: load.queries.iter().filter(|query| query.percent >= 0.5).map(|query| statement(query, known.view)).collect(),
         // What went wrong in words may name roles and addresses.
         unknown: if viewer { unknown.collect() } else { Vec::new() },
         error: status.error.map(|error| if viewer { error } else { "the server does not answer".to_owned() }),
@@ -220,7 +218,7 @@ fn style(class: WaitClass) -> String {
 
 /// A statement with `$n` for its constants where that text is known.
 fn statement(query: &QueryLoad, view: &View) -> Statement {
-    let text = view.statement_texts.get(&query.query_id).map_or(query.query.as_str(), |text| text);
+    let text = view.statement_texts.get(&query.query_id.0).map_or(query.query.as_str(), |text| text);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = match text.char_indices().nth(TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -9,7 +9,7 @@ pub fn session(pid: i64, differences: &Value) -> Session {
         "session_id": pid, "leader_pid": null, "backend_start": "2026-11-21T08:00:00Z", "user": "app", "database": "shop",
         "application_name": "checkout", "client": "10.0.0.9", "backend_type": "client backend", "doing": "active", "state": "ACTIVE",
         "pg_state": "active", "wait_class": "CPU", "wait_event_type": null, "wait_event": null, "blocked_by": [], "seconds": 2.5,
-        "transaction_seconds": 2.5, "query_seconds": 2.5, "query_start": "2026-11-21T09:00:00Z", "query_id": 42,
+        "transaction_seconds": 2.5, "query_seconds": 2.5, "query_start": "2026-11-21T09:00:00Z", "query_id": "42",
         "query": "select *\n  from orders where id = 7", "usage": null, "spared": null
     });
     for (name, value) in differences.as_object().unwrap() {
@@ -54,14 +54,14 @@ pub fn status() -> Value {
     json!({
         "server": "shop", "target": "db1:5432", "state": "up", "since": "2026-11-21T08:00:00Z", "error": null, "error_kind": null,
         "version": "17.2", "role": "primary", "uptime": 270_000.0,
-        "connections": { "total": 84, "active": 9, "max": 100, "used_percent": 86.6 },
+        "connections": { "total": 84, "active": 9, "max": 100, "used_percent": 86.6, "level": "DEGRADED" },
         "transactions": { "committed_total": 81_234_567, "rolled_back_total": 1200, "per_second": 1234.56, "deadlocks_total": 3 },
         "cache_hit_ratio": 0.9934,
         "sessions": { "on_cpu": 5, "waiting": 2, "blocked": 2, "idle_in_transaction": 1, "oldest_transaction_seconds": 802.0 },
         "cpu": { "used_percent": 61.2, "iowait_percent": 7.0, "cores": 8.0, "load1": 5.4 },
-        "memory": { "used_percent": 58.0, "total_bytes": 33_567_531_008_i64, "available_bytes": 14_000_000_000_i64, "swap_used_bytes": 0 },
-        "disk": { "used_percent": 91.4, "path": "/var/lib/postgresql", "size_bytes": 500_000_000_000_i64, "available_bytes": 43_000_000_000_i64 },
-        "replication": { "lag_seconds": 0.25, "lag_bytes": 81_920, "standbys": 2 },
+        "memory": { "used_percent": 58.0, "total_bytes": 33_567_531_008_i64, "available_bytes": 14_000_000_000_i64, "swap_used_bytes": 0, "level": "UP" },
+        "disk": { "used_percent": 91.4, "path": "/var/lib/postgresql", "size_bytes": 500_000_000_000_i64, "available_bytes": 43_000_000_000_i64, "level": "DOWN" },
+        "replication": { "lag_seconds": 0.25, "lag_bytes": 81_920, "standbys": 2, "level": "UP" },
         "errors": { "rate_per_minute": null },
         "unknown": { "errors.rate_per_minute": { "reason": "absent", "detail": "pgtend does not read the server's log yet" } }
     })

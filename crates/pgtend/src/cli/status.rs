@@ -5,6 +5,7 @@ use super::{Global, source};
 use clap::Args;
 use pgtend_model::document::status::Status as Document;
 use pgtend_model::error::Result;
+use pgtend_model::health::{Level, Threshold};
 use pgtend_model::units::{show_bytes, show_count, show_seconds};
 use serde::Serialize;
 
@@ -84,15 +85,15 @@ fn unknown() -> Cell {
     Cell::new("unknown", Tone::Dim)
 }
 
-fn percent(figure: Option<f64>, warn: f64, bad: f64) -> Cell {
-    figure.map_or_else(unknown, |percent| Cell::new(format!("{percent:.0} %"), grade(percent, warn, bad)))
+fn percent(figure: Option<f64>, level: Level) -> Cell {
+    figure.map_or_else(unknown, |percent| Cell::new(format!("{percent:.0} %"), toned(level)))
 }
 
-fn grade(figure: f64, warn: f64, bad: f64) -> Tone {
-    match figure {
-        figure if figure >= bad => Tone::Bad,
-        figure if figure >= warn => Tone::Warn,
-        _ => Tone::Plain,
+fn toned(level: Level) -> Tone {
+    match level {
+        Level::Down => Tone::Bad,
+        Level::Degraded => Tone::Warn,
+        Level::Up | Level::Unknown => Tone::Plain,
     }
 }
 
@@ -111,7 +112,7 @@ fn identity(status: &Document) -> String {
 fn connections(status: &Document) -> Line {
     let of = status.connections.total.zip(status.connections.max).map(|(total, max)| format!("{total} of {max}"));
     let active = status.connections.active.map(|count| format!("{count} active"));
-    ("connections", percent(status.connections.used_percent, 80.0, 95.0), notes([of, active]))
+    ("connections", percent(status.connections.used_percent, status.connections.level), notes([of, active]))
 }
 
 fn sessions(status: &Document) -> Line {
@@ -140,7 +141,7 @@ fn processors(status: &Document) -> Line {
     let cores = status.cpu.cores.map(|cores| format!("of {cores} cores"));
     let load = status.cpu.load1.map(|load| format!("load {load:.1}"));
     let iowait = status.cpu.iowait_percent.filter(|percent| *percent >= 1.0).map(|percent| format!("{percent:.0} % waiting for disks"));
-    ("host cpu", percent(status.cpu.used_percent, 85.0, 97.0), notes([cores, load, iowait]))
+    ("host cpu", percent(status.cpu.used_percent, Threshold::PROCESSORS.level(status.cpu.used_percent)), notes([cores, load, iowait]))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
@@ -151,17 +152,17 @@ fn bytes(count: i64) -> String {
 fn memory(status: &Document) -> Line {
     let of = status.memory.total_bytes.map(|total| format!("of {}", bytes(total)));
     let swap = status.memory.swap_used_bytes.filter(|used| *used > 0).map(|used| format!("{} swapped out", bytes(used)));
-    ("host memory", percent(status.memory.used_percent, 90.0, 97.0), notes([of, swap]))
+    ("host memory", percent(status.memory.used_percent, status.memory.level), notes([of, swap]))
 }
 
 fn disk(status: &Document) -> Line {
     let of = status.disk.size_bytes.map(|size| format!("of {}", bytes(size)));
     let left = status.disk.available_bytes.map(|left| format!("{} left", bytes(left)));
-    ("fullest disk", percent(status.disk.used_percent, 80.0, 90.0), notes([of, left, status.disk.path.clone()]))
+    ("fullest disk", percent(status.disk.used_percent, status.disk.level), notes([of, left, status.disk.path.clone()]))
 }
 
 fn replication(status: &Document) -> Line {
-    let lag = status.replication.lag_seconds.map(|seconds| Cell::new(format!("{seconds:.1} s behind"), grade(seconds, 10.0, 60.0)));
+    let lag = status.replication.lag_seconds.map(|seconds| Cell::new(format!("{seconds:.1} s behind"), toned(status.replication.level)));
     let standbys = status.replication.standbys.map(|count| match count {
         0 => "no standby".to_owned(),
         1 => "1 standby".to_owned(),
@@ -203,15 +204,18 @@ fn rows(servers: &[Document]) -> Table {
             status.version.clone().map_or_else(unknown, Cell::from),
             status.role.clone().map_or_else(unknown, Cell::from),
             status.uptime.map_or_else(unknown, |seconds| show_seconds(seconds).into()),
-            percent(status.connections.used_percent, 80.0, 95.0),
+            percent(status.connections.used_percent, status.connections.level),
             count(status.connections.active),
             Cell { tone: if blocked > Some(0) { Tone::Bad } else { Tone::Plain }, ..count(blocked) },
             status.transactions.per_second.map_or_else(unknown, |rate| format!("{rate:.1}").into()),
             status.cache_hit_ratio.map_or_else(unknown, |ratio| format!("{:.1} %", ratio * 100.0).into()),
-            percent(status.cpu.used_percent, 85.0, 97.0),
-            percent(status.memory.used_percent, 90.0, 97.0),
-            percent(status.disk.used_percent, 80.0, 90.0),
-            status.replication.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds:.1} s").into()),
+            percent(status.cpu.used_percent, Threshold::PROCESSORS.level(status.cpu.used_percent)),
+            percent(status.memory.used_percent, status.memory.level),
+            percent(status.disk.used_percent, status.disk.level),
+            status
+                .replication
+                .lag_seconds
+                .map_or_else(unknown, |seconds| Cell::new(format!("{seconds:.1} s"), toned(status.replication.level))),
             status.error.as_deref().and_then(|error| error.lines().next()).unwrap_or_default().into(),
         ]);
     }
@@ -232,6 +236,9 @@ mod tests {
         let mut value = serde_json::to_value(status()).unwrap();
         for part in ["connections", "transactions", "sessions", "cpu", "memory", "disk", "replication"] {
             value[part].as_object_mut().unwrap().values_mut().for_each(|figure| *figure = serde_json::Value::Null);
+            if value[part].get("level").is_some() {
+                value[part]["level"] = json!("UNKNOWN");
+            }
         }
         for (name, figure) in [
             ("server", json!("archive")),

@@ -66,7 +66,7 @@ impl State {
     pub fn keys(&self) -> Vec<Key> {
         match self.tab {
             Tab::Sessions => self.sessions().into_iter().map(Key::of).collect(),
-            Tab::Queries => self.queries().iter().map(|query| Key::Query(query.query_id)).collect(),
+            Tab::Queries => self.queries().iter().map(|query| Key::Query(query.query_id.0)).collect(),
             Tab::Waits => self.events().iter().map(|event| Key::Name(event_name(event))).collect(),
             Tab::Databases => self.databases().iter().map(|database| Key::Name(database.name.clone())).collect(),
             Tab::Blocking => self.places().iter().map(Place::key).collect(),

@@ -1,6 +1,7 @@
 //! The agent in trouble: it stays responsive, piles nothing up, and says why it does not know.
 
 use crate::harness::{Agent, Cluster};
+use serde_json::Value;
 use std::time::Duration;
 
 const STATUS: &str = "/api/v1/status";
@@ -82,7 +83,7 @@ async fn full_slots_are_named_and_connections_do_not_pile_up() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let agent = Agent::builder().server("main", &dsn, "").start().await;
-    let error = agent.wait_until(STATUS, "/error", serde_json::Value::is_string).await;
+    let error = agent.wait_until(STATUS, "/error", Value::is_string).await;
     assert!(error.as_str().unwrap().contains("slots") || error.as_str().unwrap().contains("too many"), "{error}");
     let status = agent.get(STATUS).await;
     assert_eq!(status["unknown"]["version"]["reason"], "unreachable", "{status}");
@@ -97,7 +98,7 @@ async fn a_role_with_a_statement_timeout_of_a_millisecond_can_still_watch() {
     cluster.psql("create role hurried login in role pg_monitor; alter role hurried set statement_timeout = '1ms'").await;
     let agent = Agent::builder().server("main", &cluster.dsn().replace("user=postgres", "user=hurried"), "").start().await;
     agent.wait_until(STATUS, "/state", |state| state == "up").await;
-    agent.wait_until(STATUS, "/transactions/committed_total", serde_json::Value::is_i64).await;
+    agent.wait_until(STATUS, "/transactions/committed_total", Value::is_i64).await;
     let status = agent.get(STATUS).await;
     let timeouts = status["unknown"].as_object().unwrap().values().filter(|unknown| unknown["reason"] == "timeout").count();
     assert_eq!(timeouts, 0, "{status}");
@@ -111,7 +112,7 @@ async fn a_stopped_server_is_unknown_with_the_reason_and_comes_back() {
     let mut all = children(cluster.postmaster_pid());
     all.push(cluster.postmaster_pid());
     signal("STOP", &all);
-    let error = agent.wait_until(STATUS, "/error", serde_json::Value::is_string).await;
+    let error = agent.wait_until(STATUS, "/error", Value::is_string).await;
     assert!(error.as_str().unwrap().contains("stopped") || error.as_str().unwrap().contains("did not answer"), "{error}");
     let unknown = agent.get(SESSIONS).await["unknown"]["sessions"].clone();
     assert_eq!(unknown["reason"], "unreachable", "{unknown}");
@@ -136,4 +137,40 @@ async fn a_reload_touches_only_what_changed_and_a_mistake_changes_nothing() {
     agent.wait_for("the complaint", async |agent| agent.log().contains("stays as it was")).await;
     assert!(agent.log().contains("sevrer"), "{}", agent.log());
     assert_eq!(agent.get("/api/v1/status?server=first").await["since"], since);
+}
+
+#[tokio::test]
+async fn a_reload_changes_the_thresholds_at_once() {
+    let cluster = Cluster::start(15).await;
+    let agent = Agent::beside(&cluster).await;
+    let level = agent.wait_until(STATUS, "/connections/level", |level| level != "UNKNOWN").await;
+    assert_eq!(level, "UP");
+    agent.write_config(
+        "[health_checks.connection_pool]\nwarning_threshold_percent = 0.1\ncritical_threshold_percent = 0.2\n\
+         [health_checks.disk_space]\nwarning_threshold_percent = 99.98\ncritical_threshold_percent = 99.99",
+    );
+    agent.signal("HUP");
+    agent.wait_until(STATUS, "/connections/level", |level| level == "DOWN").await;
+    let health = agent.get("/api/v1/admin/health").await;
+    assert_eq!((&health["status"], &health["components"]["connections"]["status"]), (&"UNHEALTHY".into(), &"DOWN".into()), "{health}");
+    agent.write_config("[health_checks]\nenabled = false");
+    agent.signal("HUP");
+    agent.wait_until(STATUS, "/connections/level", |level| level == "UP").await;
+}
+
+#[tokio::test]
+async fn totals_go_on_over_a_reload_that_starts_the_watch_anew() {
+    const COMMITTED: &str = "/transactions/committed_total";
+    let cluster = Cluster::start(15).await;
+    let agent = Agent::builder().beside("main", &cluster, "").config("[probes.database]\nevery = \"200ms\"").start().await;
+    cluster.pgbench(&["--initialize", "--quiet"]).await;
+    cluster.pgbench(&["--no-vacuum", "--select-only", "--transactions=2000"]).await;
+    let before = agent.wait_until("/api/v1/metrics", COMMITTED, |total| total.as_i64() > Some(2000)).await;
+    cluster.psql("select pg_stat_reset()").await;
+    let since = agent.get(STATUS).await["since"].clone();
+    agent.write_config("[ash]\nsample_interval_seconds = 0.5");
+    agent.signal("HUP");
+    agent.wait_until(STATUS, "/since", |now| !now.is_null() && *now != since).await;
+    let after = agent.wait_until("/api/v1/metrics", COMMITTED, Value::is_i64).await;
+    assert!(after.as_i64() >= before.as_i64(), "{before} became {after}");
 }

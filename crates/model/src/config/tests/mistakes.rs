@@ -47,6 +47,11 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("empty databases", with("databases = []\n")),
         ("lock timeout beyond statement timeout", with("lock_timeout = \"5s\"\n")),
         ("labels that prometheus refuses", with("[server.labels]\nenv = \"prod\"\n\"1st\" = \"x\"\nserver = \"x\"\n")),
+        (
+            "thresholds in the wrong order",
+            with("[health_checks.disk_space]\nwarning_threshold_percent = 90\n[health_checks.buffer_pool]\ncritical_hit_ratio = 0.95\n"),
+        ),
+        ("thresholds that are none", with("[health_checks.memory]\nwarning_threshold_percent = 101\ncritical_threshold_percent = nan\n")),
         ("tls without key", with("[api]\ntls_certificate = \"/etc/pgtend/api.crt\"\n")),
         ("custom metric without value", with("[[metrics.custom]]\nname = \"orders\"\nquery = \"SELECT 1\"\n")),
         (
@@ -157,6 +162,19 @@ fn the_sections_of_the_guide_are_accepted() {
         interval_seconds = 30
         [health_checks.connection_pool]
         warning_threshold_percent = 80
+        critical_threshold_percent = 95
+        [health_checks.memory]
+        warning_threshold_percent = 80
+        critical_threshold_percent = 90
+        [health_checks.disk_space]
+        warning_threshold_percent = 75
+        critical_threshold_percent = 85
+        [health_checks.replication_lag]
+        warning_threshold_seconds = 10
+        critical_threshold_seconds = 30
+        [health_checks.buffer_pool]
+        warning_hit_ratio = 0.90
+        critical_hit_ratio = 0.80
 
         [diagnostics]
         enabled = true
@@ -169,5 +187,5 @@ fn the_sections_of_the_guide_are_accepted() {
     "#;
     let parsed = parse(&with(text), "pgtend.toml").unwrap();
     let notices: Vec<&str> = parsed.notices.iter().map(|notice| notice.text.split(' ').next().unwrap()).collect();
-    assert_eq!(notices, ["ash.retention_hours", "[awr]", "[health_checks]", "[diagnostics]"]);
+    assert_eq!(notices, ["ash.retention_hours", "[awr]", "health_checks.interval_seconds", "[diagnostics]"]);
 }

@@ -56,7 +56,7 @@ fn every_limit_can_be_read() {
 fn every_number_has_limits() {
     fn check(keys: &[Key]) {
         for key in keys {
-            let number = ["integer", "duration"].contains(&key.ty);
+            let number = ["integer", "number", "duration"].contains(&key.ty);
             assert!(!number || !key.range.is_empty(), "{} has no limits", key.name);
             check(key.keys);
         }

@@ -1,7 +1,7 @@
 //! Whatever is configured, what is shown of it reads back as the same. The values are made from the declarations of the keys, so
 //! that a new key takes part by itself.
 
-use super::super::{Effective, Key, Secrets, Setting, Shape, diff, parse};
+use super::super::{Default, Effective, Key, Secrets, Setting, Shape, diff, parse};
 use crate::sample::registry::SPECS;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -47,10 +47,21 @@ fn numbers(key: &Key) -> Values {
     }
 }
 
+/// A threshold on its own side of the default, so that the one for warnings comes first.
+fn thresholds(key: &Key) -> Values {
+    let (from, to) = key.limits().unwrap();
+    let Default::Value(default) = key.default else { panic!("{} has no default", key.name) };
+    let default: f64 = default.parse().unwrap();
+    let is_lower = key.name.starts_with("warning_") != key.name.ends_with("_ratio");
+    let range = if is_lower { from..=default } else { default..=to };
+    range.prop_map(Value::from).boxed()
+}
+
 fn values(key: &'static Key) -> Values {
     match key.ty {
         "boolean" => any::<bool>().prop_map(Value::from).boxed(),
         "integer" | "duration" => numbers(key),
+        "number" => thresholds(key),
         "string" => strings(key),
         "connection string" => any::<String>().prop_map(|text| format!("host={text:?} password='geheim'").into()).boxed(),
         "absolute path" => "/[ -~]{1,20}".prop_map(Value::from).boxed(),
@@ -72,7 +83,7 @@ fn values(key: &'static Key) -> Values {
 fn tables(keys: &'static [Key]) -> Values {
     let mut table = Just(toml::Table::new()).boxed();
     for key in keys.iter().filter(|key| !DEPENDENT.contains(&key.name)) {
-        let always = key.default == super::super::Default::Required || ["server", "columns"].contains(&key.name);
+        let always = key.default == Default::Required || ["server", "columns"].contains(&key.name);
         let present = if always { Just(true).boxed() } else { any::<bool>().boxed() };
         table = (table, present, any_of(key))
             .prop_map(|(mut table, present, value)| {

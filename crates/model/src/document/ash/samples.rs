@@ -184,6 +184,7 @@ mod tests {
     use super::super::super::by_hand::{at, built, put, view};
     use super::*;
     use crate::ash::Ring;
+    use crate::health::Thresholds;
     use serde_json::json;
     use std::collections::HashMap;
 
@@ -204,7 +205,7 @@ mod tests {
 
     fn samples(params: &Params) -> Samples {
         let (view, ring) = ring();
-        Samples::build(&Known { view: &view, ash: &ring, now: at(4) }, params).unwrap()
+        Samples::build(&Known { view: &view, ash: &ring, thresholds: Thresholds::default(), now: at(4) }, params).unwrap()
     }
 
     #[test]
@@ -230,7 +231,10 @@ mod tests {
     fn a_range_that_ends_before_it_begins_is_refused() {
         let (view, ring) = ring();
         let params = Params { start: Some(at(2)), end: Some(at(1)), ..Params::default() };
-        assert_eq!(Samples::build(&Known { view: &view, ash: &ring, now: at(4) }, &params).unwrap_err().kind, Kind::Usage);
+        assert_eq!(
+            Samples::build(&Known { view: &view, ash: &ring, thresholds: Thresholds::default(), now: at(4) }, &params).unwrap_err().kind,
+            Kind::Usage
+        );
     }
 
     #[test]

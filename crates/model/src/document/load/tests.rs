@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ash::Ring;
+use crate::health::Thresholds;
 use crate::sample::Sample;
 use crate::sample::activity::Activity;
 use crate::view::View;
@@ -50,7 +51,8 @@ fn ring() -> Ring {
 
 fn load(ring: &Ring, params: &Params) -> Load {
     let view = View::unseen("main", "somewhere");
-    Load::build(&Known { view: &view, ash: ring, now: Timestamp::from_second(102).unwrap() }, params).unwrap()
+    Load::build(&Known { view: &view, ash: ring, thresholds: Thresholds::default(), now: Timestamp::from_second(102).unwrap() }, params)
+        .unwrap()
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn averages_are_over_samples_and_idle_sessions_do_not_count() {
 #[test]
 fn statements_carry_their_waits_and_their_processor_time() {
     let queries = load(&ring(), &Params::default()).queries;
-    assert_eq!(queries.iter().map(|query| query.query_id).collect::<Vec<_>>(), [10, 20], "{queries:?}");
+    assert_eq!(queries.iter().map(|query| query.query_id.0).collect::<Vec<_>>(), [10, 20], "{queries:?}");
     assert_eq!(queries[0].classes, BTreeMap::from([(WaitClass::Cpu, 0.5), (WaitClass::Application, 0.5)]));
     assert_eq!((queries[0].cpu_percent, queries[1].cpu_percent), (Some(50.0), None));
     assert_eq!((queries[0].sessions, queries[0].percent), (1, 40.0));
@@ -75,7 +77,7 @@ fn statements_carry_their_waits_and_their_processor_time() {
 
 #[test]
 fn statements_are_sorted_by_what_is_asked_for() {
-    let first = |sort: Sort| load(&ring(), &Params { sort, limit: 1, ..Params::default() }).queries[0].query_id;
+    let first = |sort: Sort| load(&ring(), &Params { sort, limit: 1, ..Params::default() }).queries[0].query_id.0;
     assert_eq!([Sort::Cpu, Sort::Io, Sort::Lock, Sort::Wait].map(first), [10, 20, 10, 20]);
 }
 
@@ -97,7 +99,7 @@ fn without_samples_the_reason_is_told() {
 fn a_time_that_makes_no_sense_is_refused() {
     let view = View::unseen("main", "somewhere");
     let ring = ring();
-    let known = Known { view: &view, ash: &ring, now: Timestamp::UNIX_EPOCH };
+    let known = Known { view: &view, ash: &ring, thresholds: Thresholds::default(), now: Timestamp::UNIX_EPOCH };
     for seconds in [0.0, -1.0, f64::NAN, 1e9] {
         assert_eq!(Load::build(&known, &Params { seconds, ..Params::default() }).unwrap_err().kind, Kind::Usage);
     }

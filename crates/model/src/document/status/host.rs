@@ -1,7 +1,7 @@
 //! The host's part of the status.
 
 use super::{Cpu, Disk, Memory, percent};
-use crate::document::Unknowns;
+use crate::document::{Known, Unknowns};
 use crate::sample::host_cpu::HostCpu;
 use crate::sample::host_filesystem::HostFilesystem;
 use crate::sample::host_memory::HostMemory;
@@ -27,17 +27,19 @@ pub(in crate::document) fn cpu(view: &View, unknown: &mut Unknowns) -> Cpu {
     }
 }
 
-pub(in crate::document) fn memory(view: &View, unknown: &mut Unknowns) -> Memory {
-    let Some(row) = unknown.take("memory", view.readings.host_memory.current()).and_then(|sample| sample.rows.first()) else {
+pub(in crate::document) fn memory(known: &Known<'_>, unknown: &mut Unknowns) -> Memory {
+    let Some(row) = unknown.take("memory", known.view.readings.host_memory.current()).and_then(|sample| sample.rows.first()) else {
         return Memory::default();
     };
     let (total, available) = room(row);
     let available = unknown.take("memory.available_bytes", available);
+    let used_percent = available.map(|available| percent((total - available).max(0), total.max(1)));
     Memory {
-        used_percent: available.map(|available| percent((total - available).max(0), total.max(1))),
+        used_percent,
         total_bytes: Some(total),
         available_bytes: available,
         swap_used_bytes: Some(row.swap_total_bytes - row.swap_free_bytes),
+        level: known.thresholds.memory_percent.level(used_percent),
     }
 }
 
@@ -54,15 +56,16 @@ fn room(row: &HostMemory) -> (i64, Result<i64, Unknown>) {
     }
 }
 
-pub(super) fn disk(view: &View, unknown: &mut Unknowns) -> Disk {
+pub(super) fn disk(known: &Known<'_>, unknown: &mut Unknowns) -> Disk {
     let fullest = unknown
-        .take("disk", view.readings.host_filesystem.current())
+        .take("disk", known.view.readings.host_filesystem.current())
         .and_then(|sample| sample.rows.iter().max_by(|a, b| used_percent(a).total_cmp(&used_percent(b))));
     fullest.map_or_else(Disk::default, |row| Disk {
         used_percent: Some(used_percent(row)),
         path: Some(row.path.to_string()),
         size_bytes: Some(row.size_bytes),
         available_bytes: Some(row.available_bytes),
+        level: known.thresholds.disk_percent.level(Some(used_percent(row))),
     })
 }
 

@@ -1,13 +1,14 @@
 //! The part of the status that says how far standbys are behind.
 
 use super::Replication;
-use crate::document::Unknowns;
+use crate::document::{Known, Unknowns};
+use crate::health::Level;
 use crate::sample::recovery::Recovery;
 use crate::sample::replication::Replication as Sender;
 use crate::sample::{Reason, Sample, Unknown};
-use crate::view::View;
 
-pub(super) fn lag(view: &View, unknown: &mut Unknowns) -> Replication {
+pub(super) fn lag(known: &Known<'_>, unknown: &mut Unknowns) -> Replication {
+    let view = known.view;
     let senders = unknown.take("replication", view.readings.replication.current());
     let standbys = senders.map(|sample| sample.rows.iter().filter(|row| is_standby(row)).count());
     let own = view.readings.recovery.current().ok().and_then(|sample| sample.rows.first());
@@ -21,7 +22,12 @@ pub(super) fn lag(view: &View, unknown: &mut Unknowns) -> Replication {
         (None, Some(sample)) => sample.rows.iter().filter(|row| is_standby(row)).filter_map(|row| row.replay_lag_bytes).max(),
         (None, None) => None,
     };
-    Replication { lag_seconds: unknown.take("replication.lag_seconds", lag_seconds).flatten(), lag_bytes, standbys }
+    let lag_seconds = unknown.take("replication.lag_seconds", lag_seconds).flatten();
+    let level = match (lag_seconds, standbys) {
+        (None, Some(0)) => Level::Up,
+        (lag, _) => known.thresholds.replication_lag_seconds.level(lag),
+    };
+    Replication { lag_seconds, lag_bytes, standbys, level }
 }
 
 fn is_standby(row: &Sender) -> bool {
@@ -49,6 +55,8 @@ fn furthest_behind(sample: &Sample<Sender>) -> Result<Option<f64>, Unknown> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::by_hand::view;
+    use crate::health::Thresholds;
     use jiff::Timestamp;
     use std::time::Duration;
 
@@ -82,27 +90,29 @@ mod tests {
     }
 
     fn lag_of(rows: Vec<Sender>) -> (Replication, Unknowns) {
-        let mut view = View::unseen("main", "somewhere");
+        let mut view = view();
         view.readings.replication.put(Ok(Sample { at: Timestamp::UNIX_EPOCH, took: Duration::ZERO, rows, missing: Vec::new() }));
         let mut unknown = Unknowns::default();
-        (lag(&view, &mut unknown), unknown)
+        let ring = crate::ash::Ring::new(1, 1);
+        let known = Known { view: &view, ash: &ring, thresholds: Thresholds::default(), now: Timestamp::UNIX_EPOCH };
+        (lag(&known, &mut unknown), unknown)
     }
 
     #[test]
     fn the_standby_furthest_behind_counts_and_a_backup_is_none() {
         let (found, unknown) =
             lag_of(vec![sender(Some("streaming"), Some(1500.0)), sender(Some("streaming"), None), sender(Some("backup"), Some(9000.0))]);
-        assert_eq!(found, Replication { lag_seconds: Some(1.5), lag_bytes: Some(10), standbys: Some(2) });
+        assert_eq!(found, Replication { lag_seconds: Some(1.5), lag_bytes: Some(10), standbys: Some(2), level: Level::Up });
         assert!(unknown.is_empty());
     }
 
     #[test]
     fn no_standby_is_no_lag_and_a_hidden_one_is_unknown() {
         let (found, unknown) = lag_of(Vec::new());
-        assert_eq!((found.lag_seconds, found.standbys), (None, Some(0)));
+        assert_eq!((found.lag_seconds, found.standbys, found.level), (None, Some(0), Level::Up));
         assert_eq!(unknown.get("replication.lag_seconds").map(|why| why.reason), Some(Reason::Absent));
         let (found, unknown) = lag_of(vec![sender(None, None)]);
-        assert_eq!(found.lag_seconds, None);
+        assert_eq!((found.lag_seconds, found.level), (None, Level::Unknown));
         assert_eq!(unknown.get("replication.lag_seconds").map(|why| why.reason), Some(Reason::Privilege));
     }
 }

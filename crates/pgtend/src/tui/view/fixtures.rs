@@ -57,11 +57,11 @@ fn minute() -> Load {
             { "wait_class": "UserIO", "wait_event_type": "IO", "wait_event": "DataFileRead", "average": 0.8, "percent": 8.1 }
         ],
         "queries": [
-            { "query_id": 42, "query": "update stock\n   set left = left - 1\n where item = 3", "average": 6.4, "percent": 65.0,
+            { "query_id": "42", "query": "update stock\n   set left = left - 1\n where item = 3", "average": 6.4, "percent": 65.0,
               "classes": { "CPU": 0.2, "Application": 6.2 }, "cpu_percent": 3.0, "sessions": 9, "longest_seconds": 340.2, "user": "app", "database": "shop" },
-            { "query_id": 43, "query": "select * from orders join items using (order_id) where customer = 7", "average": 2.2, "percent": 22.3,
+            { "query_id": "43", "query": "select * from orders join items using (order_id) where customer = 7", "average": 2.2, "percent": 22.3,
               "classes": { "CPU": 1.4, "UserIO": 0.8 }, "cpu_percent": 131.0, "sessions": 31, "longest_seconds": 0.4, "user": "app", "database": "shop" },
-            { "query_id": 44, "query": "COMMIT", "average": 1.25, "percent": 12.7, "classes": { "CPU": 0.15, "Commit": 1.1 }, "cpu_percent": null,
+            { "query_id": "44", "query": "COMMIT", "average": 1.25, "percent": 12.7, "classes": { "CPU": 0.15, "Commit": 1.1 }, "cpu_percent": null,
               "sessions": 40, "longest_seconds": 0.02, "user": "app", "database": "shop" }
         ],
         "series": [], "unknown": {}

@@ -4,6 +4,7 @@ use super::super::state::State;
 use super::theme;
 use jiff::Timestamp;
 use pgtend_model::document::status::Status;
+use pgtend_model::health::{Level, Threshold};
 use pgtend_model::units::{harmless, short_bytes, short_seconds};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -82,7 +83,7 @@ fn fitting(spans: Vec<Span<'static>>, width: u16) -> Line<'static> {
 fn activity(status: &Status) -> Vec<Span<'static>> {
     let (connections, sessions) = (&status.connections, &status.sessions);
     let mut spans = vec![Span::styled(" conn ", theme::dim())];
-    spans.extend(bar(connections.used_percent, 80.0, 95.0));
+    spans.extend(bar(connections.used_percent, connections.level));
     let of = connections.total.zip(connections.max).map_or_else(|| "?".to_owned(), |(total, max)| format!("{total}/{max}"));
     spans.push(Span::raw(format!(" {of}")));
     let count = |count: Option<usize>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
@@ -109,7 +110,7 @@ fn rate(rate: Option<f64>) -> String {
 
 fn machine(status: &Status) -> Vec<Span<'static>> {
     let mut spans = vec![Span::styled(" cpu  ", theme::dim())];
-    spans.extend(bar(status.cpu.used_percent, 85.0, 97.0));
+    spans.extend(bar(status.cpu.used_percent, Threshold::PROCESSORS.level(status.cpu.used_percent)));
     let cores = status.cpu.cores.map(|cores| format!(" of {cores}")).unwrap_or_default();
     spans.push(Span::raw(format!(" {}{cores}", percent(status.cpu.used_percent))));
     if let Some(load) = status.cpu.load1 {
@@ -121,11 +122,10 @@ fn machine(status: &Status) -> Vec<Span<'static>> {
     let memory = status.memory.used_percent;
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
     let total = status.memory.total_bytes.map(|bytes| format!(" of {}", short_bytes(bytes as f64))).unwrap_or_default();
-    let tone = |figure: Option<f64>, warn, bad| figure.map_or_else(Style::new, |figure| theme::grade(figure, warn, bad));
-    named(&mut spans, "mem", format!("{}{total}", percent(memory)), tone(memory, 90.0, 97.0));
-    named(&mut spans, "disk", percent(status.disk.used_percent), tone(status.disk.used_percent, 80.0, 90.0));
+    named(&mut spans, "mem", format!("{}{total}", percent(memory)), theme::of_level(status.memory.level));
+    named(&mut spans, "disk", percent(status.disk.used_percent), theme::of_level(status.disk.level));
     if let Some(lag) = status.replication.lag_seconds {
-        named(&mut spans, "lag", short_seconds(lag), theme::grade(lag, 10.0, 60.0));
+        named(&mut spans, "lag", short_seconds(lag), theme::of_level(status.replication.level));
     }
     spans
 }
@@ -140,11 +140,11 @@ fn named(spans: &mut Vec<Span<'static>>, name: &str, figure: String, style: Styl
 }
 
 /// A bar of a few cells.
-fn bar(percent: Option<f64>, warn: f64, bad: f64) -> Vec<Span<'static>> {
+fn bar(percent: Option<f64>, level: Level) -> Vec<Span<'static>> {
     let Some(percent) = percent else { return vec![Span::raw(""), Span::styled("░".repeat(BAR), theme::dim())] };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between none and all of the cells")]
     let full = (percent.clamp(0.0, 100.0) / 100.0 * BAR as f64).round() as usize;
-    let style = match theme::grade(percent, warn, bad) {
+    let style = match theme::of_level(level) {
         style if style == Style::new() => theme::good(),
         style => style,
     };

@@ -1,6 +1,7 @@
 //! Colours, and what stands for them where there are none.
 
 use pgtend_model::ash::WaitClass;
+use pgtend_model::health::{Level, Threshold};
 use ratatui::style::{Color, Modifier, Style};
 
 /// The colour of a wait class, among the sixteen that every terminal has in its own taste.
@@ -74,9 +75,14 @@ pub fn reversed() -> Style {
 
 /// A figure by how bad it is.
 pub fn grade(figure: f64, from_warn: f64, from_bad: f64) -> Style {
-    match figure {
-        figure if figure >= from_bad => bad(),
-        figure if figure >= from_warn => warn(),
-        _ => Style::new(),
+    of_level(Threshold { warning: from_warn, critical: from_bad }.level(Some(figure)))
+}
+
+/// A figure that was held against its threshold.
+pub fn of_level(level: Level) -> Style {
+    match level {
+        Level::Down => bad(),
+        Level::Degraded => warn(),
+        Level::Up | Level::Unknown => Style::new(),
     }
 }
