@@ -1,6 +1,10 @@
 //! What is remembered of one server: the port through which documents about the past read history.
 //!
-//! The model stays free of files: whoever has a history (the store, or a test by hand) implements [`Past`].
+//! The model stays free of files: whoever has a history (the store, or [`Memory`]) implements [`Past`].
+
+mod memory;
+
+pub use memory::Memory;
 
 use crate::ash::block::{Block, Wanted};
 use crate::error::Result;
