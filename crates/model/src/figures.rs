@@ -36,6 +36,7 @@ pub fn uptime_seconds(view: &View, now: Timestamp) -> Figure<f64> {
 /// # Errors
 /// Why it is not known.
 pub fn client_sessions(view: &View, state: &str) -> Figure<i64> {
+    view.sees_all_sessions()?;
     let rows = &view.readings.connections.current()?.rows;
     let wanted = rows.iter().filter(|row| row.backend_type.as_deref() == Some("client backend") && row.state.as_deref() == Some(state));
     Ok(wanted.map(|row| row.count).sum())
@@ -46,6 +47,7 @@ pub fn client_sessions(view: &View, state: &str) -> Figure<i64> {
 /// # Errors
 /// Why it is not known.
 pub fn active_transactions(view: &View) -> Figure<i64> {
+    view.sees_all_sessions()?;
     let rows = &view.readings.activity.current()?.rows;
     let open = rows.iter().filter(|row| row.xact_start.is_some() && row.backend_type.as_deref() == Some("client backend"));
     Ok(i64::try_from(open.count()).unwrap_or(i64::MAX))

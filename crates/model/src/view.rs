@@ -1,6 +1,6 @@
 //! All that is known of one server now. Documents, metrics and checks are functions of it.
 
-use crate::sample::Readings;
+use crate::sample::{Readings, Reason, Unknown};
 
 /// Whether the server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Postmaster {
     /// The agent does not look: it is elsewhere, or was not told the data directory.
     NotWatched,
     /// It could not be looked at.
-    Unknown(crate::sample::Unknown),
+    Unknown(Unknown),
     /// There is none.
     Down {
         /// Since when, as far as the agent saw.
@@ -80,6 +80,20 @@ impl View {
             statement_texts: StatementTexts::default(),
             custom: Vec::new(),
             readings: Readings::default(),
+        }
+    }
+
+    /// Whether the role sees what the sessions of others do: without that, counts of sessions are counts of a part.
+    ///
+    /// # Errors
+    /// `Privilege` with what would mend it, when it is known that it sees only its own.
+    pub fn sees_all_sessions(&self) -> Result<(), Unknown> {
+        let server = self.readings.server.latest.as_ref().and_then(|sample| sample.rows.first());
+        match server {
+            Some(row) if !row.sees_all_sessions => {
+                Err(Unknown::new(Reason::Privilege, "the role sees only its own sessions; run: GRANT pg_monitor TO the role"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -146,6 +146,9 @@ impl Look {
     /// Files of /proc and file systems can hang: they are read on a thread for that.
     async fn of_host(&mut self, probe: Probe) -> Result<Taken, Unknown> {
         let busy = || Unknown::new(Reason::Failed, "the last reading of the host has not ended");
+        if let Err(why) = &self.host {
+            return Err(why.clone());
+        }
         let mut host = std::mem::replace(&mut self.host, Err(busy()))?;
         let read = tokio::task::spawn_blocking(move || (host.read(probe), host)).await;
         let (outcome, host) = read.map_err(|error| Unknown::new(Reason::Failed, format!("the host could not be read: {error}")))?;

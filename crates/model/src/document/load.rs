@@ -20,7 +20,7 @@ pub struct Load {
     /// Samples that count.
     pub samples: usize,
     /// Sessions that ran a statement or worked for the server, on average over the samples: those that waited for something other than
-    /// work or a processor's turn included.
+    /// work or a processor's turn included. Null where the role sees only its own sessions: what follows is then of those alone.
     pub average_active_sessions: Option<f64>,
     /// The part of it that belongs to clients.
     pub average_active_clients: Option<f64>,
@@ -142,7 +142,7 @@ impl Document for Load {
     type Params = Params;
     const PATH: &'static str = "/api/v1/load";
     const ABOUT: &'static str = "Average active sessions by wait class, wait event and statement, from the session history";
-    const PROBES: &'static [Probe] = &[Probe::Activity, Probe::HostCpu, Probe::HostProcess];
+    const PROBES: &'static [Probe] = &[Probe::Server, Probe::Activity, Probe::HostCpu, Probe::HostProcess];
 
     fn build(known: &Known<'_>, params: &Params) -> Result<Self> {
         if !(params.seconds > 0.0 && params.seconds <= 30.0 * 86_400.0) || params.buckets > 2000 {
@@ -165,8 +165,10 @@ impl Document for Load {
             return Ok(load);
         };
         (load.from, load.to, load.samples) = (Some(first), Some(last), sums.samples);
-        load.average_active_sessions = Some(sums.average(sums.active));
-        load.average_active_clients = Some(sums.average(sums.clients));
+        if load.unknown.take("average_active_sessions", known.view.sees_all_sessions()).is_some() {
+            load.average_active_sessions = Some(sums.average(sums.active));
+            load.average_active_clients = Some(sums.average(sums.clients));
+        }
         load.classes = sums.classes();
         load.events = sums.events(params.limit);
         load.queries = sums.queries(params);

@@ -1,6 +1,6 @@
 //! Who blocks whom: sessions that wait for locks as trees, with what to do about the roots.
 
-use super::sessions::{Doing, Params as Which, Session, Sessions};
+use super::sessions::{Doing, OTHERS, Params as Which, Session, Sessions};
 use super::{Document, Known, Unknowns};
 use crate::error::Result;
 use crate::locktree::{self, Node};
@@ -107,8 +107,8 @@ impl Document for Locks {
     fn build(known: &Known<'_>, _params: &Params) -> Result<Self> {
         let mut document = Self::default();
         let sessions = Sessions::of(known, known.view.readings.sessions.current(), &Which::default());
-        if let Some(why) = sessions.unknown.get("sessions") {
-            document.unknown.take::<(), _>("sessions", Err(why));
+        for place in ["sessions", OTHERS] {
+            sessions.unknown.get(place).into_iter().for_each(|why| document.unknown.note(place, why.clone()));
         }
         let waits = document.unknown.take("waits", known.view.readings.lock_waits.current());
         document.at = sessions.at;

@@ -189,7 +189,8 @@ mod tests {
                 row.total_exec_time = total;
             })
         };
-        view.readings.put(Taken::Server(sample(60, vec![row(|row: &mut Server| (row.started_at, row.now) = (at(10), at(60)))])));
+        let server = row(|row: &mut Server| (row.started_at, row.now, row.sees_all_sessions) = (at(10), at(60), true));
+        view.readings.put(Taken::Server(sample(60, vec![server])));
         view.readings.put(Taken::Settings(sample(0, vec![setting("shared_buffers", "16384", "8kB"), setting("block_size", "8192", "")])));
         view.readings.put(Taken::Database(sample(40, vec![database(100, 0, 0)])));
         view.readings.put(Taken::Database(sample(50, vec![database(150, 90, 10)])));

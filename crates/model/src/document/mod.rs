@@ -14,6 +14,8 @@ pub mod load;
 pub mod locks;
 pub mod metrics;
 pub mod monitoring;
+#[cfg(test)]
+mod of_its_own;
 pub mod overview;
 pub mod replication;
 mod retrospect;

@@ -12,6 +12,9 @@ use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+/// The place in a document at which is said that sessions of other roles are missing, or shown without what they do.
+pub const OTHERS: &str = "sessions.others";
+
 /// Sessions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sessions {
@@ -21,7 +24,7 @@ pub struct Sessions {
     pub sessions: Vec<Session>,
     /// Sessions of which the role may not see enough to tell whether they were asked for.
     pub hidden: usize,
-    /// Why there is nothing to show.
+    /// Why there is nothing to show, or only a part (`sessions.others`).
     pub unknown: Unknowns,
 }
 
@@ -207,6 +210,7 @@ impl Sessions {
     ) -> Self {
         let mut document = Self::default();
         let used = document.unknown.take("sessions.usage", usage::by_pid(&known.view.readings.host_process)).unwrap_or_default();
+        document.unknown.take(OTHERS, known.view.sees_all_sessions());
         let Some(sample) = document.unknown.take("sessions", reading) else { return document };
         document.at = Some(sample.at);
         let now = known.view.on_server_clock(sample.at);

@@ -287,10 +287,8 @@ fn cache_hit_ratio(view: &View) -> Result<f64, Unknown> {
 
 /// The sessions, as long as the role sees those of others: counts of a part would be wrong.
 fn all_sessions(view: &View) -> Result<&Sample<Activity>, Unknown> {
-    let server = view.readings.server.current().map_err(Clone::clone)?;
-    if server.rows.first().is_some_and(|row| !row.sees_all_sessions) {
-        return Err(Unknown::new(Reason::Privilege, "the role sees only its own sessions; run: GRANT pg_monitor TO the role"));
-    }
+    view.readings.server.current()?;
+    view.sees_all_sessions()?;
     view.readings.activity.current().map_err(Clone::clone)
 }
 

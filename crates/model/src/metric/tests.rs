@@ -23,6 +23,7 @@ fn view(name: &str) -> View {
     let mut view = View::unseen(name, "db.example:5432");
     view.link = Link::Up { since: second(100) };
     let server = row(|row: &mut Server| {
+        row.sees_all_sessions = true;
         row.version_num = 150_018;
         row.full_version = "PostgreSQL 15.18 \"special\"".into();
         row.started_at = second(50);

@@ -21,6 +21,7 @@ impl Locks {
         if let Some(why) = locks.unknown.get("sessions").or_else(|| locks.unknown.get("waits")) {
             return Err(visible::unknown("the locks could not be read", why));
         }
+        visible::tell_of_others(&locks.unknown);
         print(&locks, global.format)?;
         Ok(0)
     }

@@ -1,8 +1,9 @@
 //! Sessions as tables.
 
 use super::output::{Cell, Table, Tabular, Tone};
-use pgtend_model::document::connections::Connections;
+use super::visible;
 use pgtend_model::document::sessions::{Doing, Session, Sessions};
+use pgtend_model::signal::Spared;
 use pgtend_model::units::{one_line, short_bytes, short_seconds};
 use std::collections::BTreeMap;
 
@@ -43,9 +44,10 @@ fn row(session: &Session, measured: bool) -> Vec<Cell> {
     cells
 }
 
-/// What kind of process it is says more about a background process than its last statement.
+/// What kind of process it is says more about a background process than its last statement; how pgtend looks at sessions concerns nobody.
 pub(super) fn what(session: &Session) -> Cell {
     match (&session.query, session.backend_type.as_deref()) {
+        _ if session.spared == Some(Spared::Own) => Cell::new("(pgtend itself)", Tone::Dim),
         (Some(query), _) if !query.is_empty() => one_line(query).into(),
         (_, Some(kind)) if kind != "client backend" => Cell::new(format!("({kind})"), Tone::Dim),
         _ => Cell::default(),
@@ -127,13 +129,7 @@ impl Group {
 
 impl Tabular for Sessions {
     fn tables(&self) -> Vec<Table> {
-        vec![list(&self.sessions).or("no session does anything, or none meets the conditions")]
-    }
-}
-
-impl Tabular for Connections {
-    fn tables(&self) -> Vec<Table> {
-        vec![list(&self.0.sessions).or("no session meets the conditions")]
+        vec![list(&self.sessions).or(&visible::nothing(&self.unknown))]
     }
 }
 

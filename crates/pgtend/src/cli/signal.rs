@@ -7,7 +7,7 @@ use clap::Args;
 use pgtend_model::document::sessions::Params;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::signal::{Fate, Plan, Planned, Request, Signal, Verdict};
-use pgtend_model::units::{one_line, short_seconds};
+use pgtend_model::units::short_seconds;
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal};
 
@@ -152,7 +152,7 @@ impl Tabular for Done<'_> {
                 age(session.seconds),
                 age(session.transaction_seconds),
                 self.fate(told),
-                one_line(session.query.as_deref().unwrap_or_default()).into(),
+                session_table::what(session),
             ]);
         }
         vec![table]

@@ -126,7 +126,7 @@ impl Top {
             ..load::Params::default()
         };
         let all = sessions::Params::default();
-        let (load, sessions): (Load, Sessions) = match &mut source {
+        let (mut load, sessions): (Load, Sessions) = match &mut source {
             Source::Agent { .. } => {
                 let window = self.window.unwrap_or(Duration::from_secs(60));
                 (source.document(&params(window)).await?, source.document(&all).await?)
@@ -143,13 +143,14 @@ impl Top {
         let mut shown = sessions.sessions;
         sort_sessions(&mut shown, self.sort.sessions());
         shown.truncate(self.limit);
+        sessions.unknown.iter().for_each(|(place, why)| load.unknown.note(place, why.clone()));
         Ok(Shown { load, sessions: shown })
     }
 
     /// What the reader has to know about the figures.
     fn told(&self, load: &Load, sessions: &Sessions, params: &sessions::Params) -> Result<()> {
         visible::check(sessions, params)?;
-        if let Some(why) = load.unknown.get("average_active_sessions") {
+        if let Some(why) = load.unknown.get("average_active_sessions").filter(|_| load.samples == 0) {
             return Err(visible::unknown("nothing is known of the load", why));
         }
         if let Some(to) = load.to {
@@ -179,7 +180,11 @@ struct Shown {
 
 impl Tabular for Shown {
     fn tables(&self) -> Vec<Table> {
-        vec![self.classes(), self.queries(), session_table::list(&self.sessions).titled("Sessions now").or("no session does anything")]
+        vec![
+            self.classes(),
+            self.queries(),
+            session_table::list(&self.sessions).titled("Sessions now").or(&visible::nothing(&self.load.unknown)),
+        ]
     }
 
     fn records(&self) -> Table {
@@ -193,7 +198,8 @@ impl Shown {
         let seconds = self.load.from.zip(self.load.to).map_or(0.0, |(from, to)| to.duration_since(from).as_secs_f64());
         let cores = self.load.cores.map(|cores| format!(", {cores} cores")).unwrap_or_default();
         let title = format!("{active} sessions active on average ({} samples over {}{cores})", self.load.samples, short_seconds(seconds));
-        let mut table = Table::new(&title, &["wait class", ">sessions", ">share"]).or("nothing was active");
+        let mut table =
+            Table::new(&title, &["wait class", ">sessions", ">share"]).or(&visible::nothing_was(&self.load.unknown, "nothing was active"));
         for class in &self.load.classes {
             table.push([class.wait_class.name().to_owned(), format!("{:.2}", class.average), format!("{:.1} %", class.percent)]);
         }
@@ -202,7 +208,7 @@ impl Shown {
 
     fn queries(&self) -> Table {
         let columns = [">sessions", ">share", ">cpu", ">longest", "mostly", "user", "database", "query"];
-        let mut table = Table::new("Statements", &columns).or("no statement ran");
+        let mut table = Table::new("Statements", &columns).or(&visible::nothing_was(&self.load.unknown, "no statement ran"));
         for query in &self.load.queries {
             let mostly = query.classes.iter().max_by(|a, b| a.1.total_cmp(b.1)).map_or("", |(class, _)| class.name());
             let cells: [Cell; 8] = [

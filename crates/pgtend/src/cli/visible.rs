@@ -1,7 +1,8 @@
 //! Whether sessions are seen well enough to answer what was asked.
 
 use super::output;
-use pgtend_model::document::sessions::{Params, Sessions};
+use pgtend_model::document::Unknowns;
+use pgtend_model::document::sessions::{OTHERS, Params, Sessions};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::sample::{Reason, Unknown};
 
@@ -20,8 +21,28 @@ pub(super) fn check(sessions: &Sessions, params: &Params) -> Result<()> {
     if sessions.hidden > 0 {
         let (count, verb) = (sessions.hidden, if sessions.hidden == 1 { "session is" } else { "sessions are" });
         output::notice(&format!("{count} {verb} hidden from this role and left out; run: GRANT pg_monitor TO the role"));
+    } else {
+        tell_of_others(&sessions.unknown);
     }
     Ok(())
+}
+
+/// Says where the role sees only its own sessions.
+pub(super) fn tell_of_others(unknown: &Unknowns) {
+    if let Some(why) = unknown.get(OTHERS) {
+        output::notice(why);
+    }
+}
+
+/// What an empty list of sessions that do something says.
+pub(super) fn nothing(unknown: &Unknowns) -> String {
+    nothing_was(unknown, "no session does anything, or none meets the conditions")
+}
+
+/// What an empty list says, with its bounds where the role sees only its own sessions.
+pub(super) fn nothing_was(unknown: &Unknowns, nothing: &str) -> String {
+    let bounds = unknown.get(OTHERS).map(|_| " (of this role's own: it sees no others)");
+    format!("{nothing}{}", bounds.unwrap_or_default())
 }
 
 /// Where one figure is all that was asked for, its being unknown is an error.

@@ -18,10 +18,7 @@ impl Host {
         let sql = "select a.pid, extract(epoch from a.backend_start)::float8, pg_catalog.current_setting('data_directory', true) \
                    from pg_catalog.pg_stat_activity as a where a.pid = pg_catalog.pg_backend_pid()";
         let row = session.client().query_one(sql, &[]).await;
-        // Without pg_read_all_settings the setting cannot be read, and the whole statement fails.
-        let row = row.map_err(|_| {
-            Unknown::new(Reason::Privilege, "the role may not see where the server's data is; run: GRANT pg_monitor TO the role")
-        })?;
+        let row = row.map_err(|error| hidden(&error))?;
         let (pid, began): (i32, f64) = (row.get(0), row.get(1));
         let data_directory: Option<String> = row.get(2);
         let postmaster = postmaster_of(pid, began).ok_or_else(elsewhere)?;
@@ -37,6 +34,17 @@ fn postmaster_of(pid: i32, began: f64) -> Option<i32> {
     let postmaster = Process::new(stat.ppid).ok()?.stat().ok()?;
     let is_it = (started - began).abs() < CLOSE_SECONDS && stat.comm == postmaster.comm && stat.ppid > 1;
     is_it.then_some(stat.ppid)
+}
+
+/// Without `pg_read_all_settings` the setting cannot be read, and the whole statement fails.
+fn hidden(error: &tokio_postgres::Error) -> Unknown {
+    let unknown = crate::connect::error::unknown(error);
+    if unknown.reason != Reason::Privilege {
+        return unknown;
+    }
+    let detail = "only a role with pg_read_all_settings, a part of pg_monitor, sees the server's data directory; without it figures of the \
+                  host cannot be had from here; run: GRANT pg_monitor TO the role";
+    Unknown::new(Reason::Privilege, detail)
 }
 
 fn elsewhere() -> Unknown {

@@ -108,7 +108,7 @@ impl Document for Samples {
     type Params = Params;
     const PATH: &'static str = "/api/v1/ash/samples";
     const ABOUT: &'static str = "Active Session History: who was doing what, newest first";
-    const PROBES: &'static [Probe] = &[Probe::Activity];
+    const PROBES: &'static [Probe] = &[Probe::Server, Probe::Activity];
 
     fn build(known: &Known<'_>, params: &Params) -> Result<Self> {
         if params.start.zip(params.end).is_some_and(|(start, end)| start > end) {
@@ -123,6 +123,7 @@ impl Document for Samples {
         if held.samples == 0 {
             unknown.take("samples", known.view.readings.activity.current());
         }
+        unknown.take("samples.others", known.view.sees_all_sessions());
         note_what_is_never_told(&mut unknown);
         Ok(Self { more: wanted.next().is_some(), samples, oldest: held.oldest, newest: held.newest, unknown })
     }

@@ -105,7 +105,10 @@ impl Document for Transactions {
         long.truncate(params.limit.unwrap_or(100));
         note_locks(known, &mut long, &mut unknown);
         Ok(Self {
-            active_transactions: open.map(|sample| sample.rows.iter().filter(|row| is_open(row)).count()),
+            active_transactions: open.and_then(|sample| {
+                unknown.take("active_transactions", known.view.sees_all_sessions())?;
+                Some(sample.rows.iter().filter(|row| is_open(row)).count())
+            }),
             prepared_transactions: prepared.map(|sample| sample.rows.len()),
             total_transactions: sum(|row| row.xact_commit + row.xact_rollback),
             committed: sum(|row| row.xact_commit),

@@ -76,6 +76,7 @@ struct Sessions<'a> {
 
 #[expect(clippy::cast_precision_loss, reason = "metrics are doubles by definition")]
 fn sessions<'a>(subject: &'a Subject<'_>) -> Option<Sessions<'a>> {
+    subject.view.sees_all_sessions().ok()?;
     let sample = subject.view.readings.connections.current().ok()?;
     let mut all = Sessions { count: BTreeMap::new(), max_tx_seconds: BTreeMap::new() };
     for row in &sample.rows {
@@ -110,6 +111,7 @@ fn of_every_database(subject: &Subject<'_>, kinds: &[&str], figures: Option<ByDa
 }
 
 fn transactions<'a>(subject: &'a Subject<'_>) -> Option<impl Iterator<Item = &'a Activity>> {
+    subject.view.sees_all_sessions().ok()?;
     let rows = &subject.view.readings.activity.current().ok()?.rows;
     Some(rows.iter().filter(|row| row.xact_start.is_some() && !is_autovacuum(row)))
 }

@@ -3,7 +3,7 @@
 use super::super::state::{Order, State};
 use super::grid::{self, Column, Row, cell, figure, plain, statement};
 use super::theme;
-use pgtend_model::document::sessions::{Doing, Session};
+use pgtend_model::document::sessions::{Doing, OTHERS, Session};
 use pgtend_model::units::{short_bytes, short_seconds};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -39,8 +39,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
             if state.filter.is_empty() { "no session does anything; i shows idle ones too" } else { "nothing contains the filter's text" };
         grid::nothing(frame, Rect { y: area.y + 1, height: area.height - 1, ..area }, text);
     }
-    if data.sessions.hidden > 0 {
-        let text = format!("{} sessions hidden: grant pg_monitor ", data.sessions.hidden);
+    if data.sessions.hidden > 0 || data.sessions.unknown.get(OTHERS).is_some() {
+        let text = match data.sessions.hidden {
+            0 => "only this role's own sessions: grant pg_monitor ".to_owned(),
+            hidden => format!("{hidden} sessions hidden: grant pg_monitor "),
+        };
         frame.render_widget(Line::styled(text, theme::warn()).right_aligned(), Rect { height: 1, ..area });
     }
 }

@@ -20,7 +20,7 @@ const COLUMNS: [Column; 5] = [
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let Some(data) = &state.data else { return };
-    if let Some(why) = data.load.unknown.get("average_active_sessions") {
+    if let Some(why) = data.load.unknown.get("average_active_sessions").filter(|_| data.load.samples == 0) {
         return grid::nothing(frame, area, &why.detail);
     }
     let events = state.events();
