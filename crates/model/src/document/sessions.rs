@@ -349,32 +349,19 @@ pub mod fixtures {
     //! Sessions made by hand.
 
     use super::*;
+    use crate::sample::testing::active;
 
     /// An active session of joe in the database app that has run a statement for ten seconds.
     pub fn session(pid: i64) -> Session {
         let row = Activity {
-            pid,
-            leader_pid: None,
-            backend_start: Some(Timestamp::UNIX_EPOCH),
-            datid: None,
-            usesysid: None,
-            client_port: None,
-            xid_age: None,
-            datname: Some("app".into()),
-            usename: Some("joe".into()),
             application_name: Some("api-7f".into()),
             client_addr: Some("10.0.0.9".into()),
-            backend_type: Some("client backend".into()),
-            state: Some("active".into()),
-            wait_event_type: None,
-            wait_event: None,
             xact_start: Timestamp::from_second(80).ok(),
             query_start: Timestamp::from_second(90).ok(),
             state_change: Timestamp::from_second(95).ok(),
-            xmin_age: None,
             query_id: Some(42),
             query: Some("select 1".into()),
-            blocked_by: None,
+            ..active(pid)
         };
         super::session(&row, Timestamp::from_second(100).unwrap_or_default(), None)
     }

@@ -1,5 +1,6 @@
 //! Rows for tests: everything zero, to be filled in where it matters.
 
+use super::activity::Activity;
 use super::{DecodeError, Row, RowSource, Sample, Text};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -42,4 +43,32 @@ pub fn row<R: Row>(fill: impl FnOnce(&mut R)) -> R {
 /// A sample of these rows, taken so many seconds after 1970.
 pub fn sample<R>(second: i64, rows: Vec<R>) -> Sample<R> {
     Sample { at: Timestamp::from_second(second).expect("a small number"), took: Duration::from_millis(2), rows, missing: Vec::new() }
+}
+
+/// An active session of joe in the database app.
+pub fn active(pid: i64) -> Activity {
+    Activity {
+        pid,
+        leader_pid: None,
+        backend_start: Some(Timestamp::UNIX_EPOCH),
+        datid: None,
+        datname: Some("app".into()),
+        usesysid: None,
+        usename: Some("joe".into()),
+        application_name: None,
+        client_addr: None,
+        client_port: None,
+        backend_type: Some("client backend".into()),
+        state: Some("active".into()),
+        wait_event_type: None,
+        wait_event: None,
+        xact_start: None,
+        query_start: Some(Timestamp::UNIX_EPOCH),
+        state_change: None,
+        xid_age: None,
+        xmin_age: None,
+        query_id: None,
+        query: None,
+        blocked_by: None,
+    }
 }

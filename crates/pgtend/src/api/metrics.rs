@@ -1,11 +1,12 @@
 //! Prometheus text. A scrape is answered from memory, and handed to the client in pieces as it is written.
 
-use super::answer::Failed;
+use super::answer::{Failed, Params};
 use crate::agent::Agent;
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use pgtend_model::metric::{About, Scrape, render};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(super) struct Which {
     server: Option<String>,
 }
 
-pub(super) async fn prometheus(State(agent): State<Agent>, Query(which): Query<Which>) -> Result<Response, Failed> {
+pub(super) async fn prometheus(State(agent): State<Agent>, Params(which): Params<Which>) -> Result<Response, Failed> {
     let servers = match &which.server {
         Some(name) => vec![agent.server(Some(name))?],
         None => agent.servers(),
@@ -52,7 +53,8 @@ pub(super) async fn prometheus(State(agent): State<Agent>, Query(which): Query<W
         let piece: Bytes = receiver.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), receiver))
     });
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], Body::from_stream(pieces)).into_response())
+    // Whoever compresses it asks once more after its end.
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], Body::from_stream(pieces.fuse())).into_response())
 }
 
 fn about(agent: &Agent) -> About {

@@ -17,8 +17,15 @@ pub(super) struct Query {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(List),
-    Cancel(Cancel),
-    Terminate(Terminate),
+    /// Cancels statements; the sessions stay
+    ///
+    /// A statement is cancelled only if it is still the one that was seen.
+    Cancel(End),
+    /// Ends the sessions of statements; their transactions are rolled back
+    ///
+    /// A session is ended only if it still runs the statement that was seen.
+    #[command(visible_alias = "kill")]
+    Terminate(End),
 }
 
 /// Lists the statements that run now; with --cancel or --kill ends them
@@ -41,26 +48,9 @@ struct List {
     manner: signal::Manner,
 }
 
-/// Cancels statements; the sessions stay
-///
-/// A statement is cancelled only if it is still the one that was seen.
+/// Which statements to end, and how.
 #[derive(Debug, Args)]
-struct Cancel {
-    #[command(flatten)]
-    filter: filter::Filter,
-    /// Every client, where no condition is given
-    #[arg(long)]
-    all: bool,
-    #[command(flatten)]
-    manner: signal::Manner,
-}
-
-/// Ends the sessions of statements; their transactions are rolled back
-///
-/// A session is ended only if it still runs the statement that was seen.
-#[derive(Debug, Args)]
-#[command(visible_alias = "kill")]
-struct Terminate {
+struct End {
     #[command(flatten)]
     filter: filter::Filter,
     /// Every client, where no condition is given
@@ -74,8 +64,8 @@ impl Query {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
         match &self.command {
             Command::List(list) => list.run(global).await,
-            Command::Cancel(cancel) => end(global, &cancel.filter, cancel.all, &cancel.manner, Signal::Cancel).await,
-            Command::Terminate(kill) => end(global, &kill.filter, kill.all, &kill.manner, Signal::Terminate).await,
+            Command::Cancel(these) => end(global, &these.filter, these.all, &these.manner, Signal::Cancel).await,
+            Command::Terminate(these) => end(global, &these.filter, these.all, &these.manner, Signal::Terminate).await,
         }
     }
 }

@@ -2,33 +2,11 @@
 
 use super::*;
 use crate::sample::activity::Activity;
+use crate::sample::testing::active;
 use std::time::Duration;
 
 fn row(pid: i64, query: &str) -> Activity {
-    Activity {
-        pid,
-        leader_pid: None,
-        backend_start: Some(Timestamp::UNIX_EPOCH),
-        datid: None,
-        datname: Some("app".into()),
-        usesysid: None,
-        usename: Some("joe".into()),
-        application_name: None,
-        client_addr: None,
-        client_port: None,
-        backend_type: Some("client backend".into()),
-        state: Some("active".into()),
-        wait_event_type: None,
-        wait_event: None,
-        xact_start: Some(Timestamp::UNIX_EPOCH),
-        query_start: Some(Timestamp::UNIX_EPOCH),
-        state_change: None,
-        xid_age: None,
-        xmin_age: None,
-        query_id: None,
-        query: Some(query.into()),
-        blocked_by: None,
-    }
+    Activity { xact_start: Some(Timestamp::UNIX_EPOCH), query: Some(query.into()), ..active(pid) }
 }
 
 fn sample(second: i64, rows: Vec<Activity>) -> Sample<Activity> {

@@ -5,33 +5,17 @@ use crate::ash::Ring;
 use crate::health::Thresholds;
 use crate::sample::Sample;
 use crate::sample::activity::Activity;
+use crate::sample::testing::active;
 use crate::view::View;
 use std::time::Duration;
 
 fn row(pid: i64, query_id: i64, wait: Option<(&str, &str)>) -> Activity {
     Activity {
-        pid,
-        leader_pid: None,
-        backend_start: Some(Timestamp::UNIX_EPOCH),
-        datid: None,
-        datname: Some("app".into()),
-        usesysid: None,
-        usename: Some("joe".into()),
-        application_name: None,
-        client_addr: None,
-        client_port: None,
-        backend_type: Some("client backend".into()),
-        state: Some("active".into()),
         wait_event_type: wait.map(|(wait_type, _)| wait_type.into()),
         wait_event: wait.map(|(_, event)| event.into()),
-        xact_start: None,
-        query_start: Some(Timestamp::UNIX_EPOCH),
-        state_change: None,
-        xid_age: None,
-        xmin_age: None,
         query_id: Some(query_id),
         query: Some(format!("select {query_id}").into()),
-        blocked_by: None,
+        ..active(pid)
     }
 }
 

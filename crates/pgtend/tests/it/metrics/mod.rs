@@ -5,6 +5,7 @@ mod overview;
 mod prometheus;
 mod replication;
 
+use crate::api::address;
 use crate::harness::{Agent, Cluster, servers};
 use prometheus::{Family, Text};
 use std::collections::BTreeMap;
@@ -209,4 +210,33 @@ async fn a_second_server_puts_its_name_on_every_series_unless_one_is_asked_for()
     let target = format!("127.0.0.1:{}", two.port());
     assert!(alone.sum("pg_stat_database_numbackends", &[("server", &target), ("datname", "postgres")]) >= 1.0);
     assert!(agent.text(&format!("{PATH}?server=three")).await.contains("no server is named"));
+}
+
+/// What an address answers to somebody who takes gzip, unpacked.
+async fn unpacked(url: &str) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let response = client.get(url).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip", "{url}");
+    let packed = response.bytes().await.unwrap();
+    let mut gzip = Command::new("gzip").arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = gzip.stdin.take().unwrap();
+    let sent = packed.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent).unwrap());
+    let output = gzip.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{url} ends too early");
+    assert!(packed.len() * 5 < output.stdout.len(), "{} of {} bytes", packed.len(), output.stdout.len());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_takes_gzip_gets_it_at_both_addresses() {
+    let cluster = Cluster::start(15).await;
+    let agent = agent(&cluster, "").await;
+    for url in [format!("http://{}/metrics", address(&agent, "metrics")), format!("http://{}{PATH}", address(&agent, "api"))] {
+        assert!(Text::parse(&unpacked(&url).await).0.contains_key("pg_up"), "{url}");
+        let plain = reqwest::Client::builder().no_proxy().build().unwrap().get(&url).send().await.unwrap();
+        assert!(!plain.headers().contains_key("content-encoding"), "{url}");
+        Text::parse(&plain.text().await.unwrap());
+    }
 }
