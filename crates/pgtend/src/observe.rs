@@ -45,7 +45,7 @@ impl Look {
         let host = Host::beside(&session).await;
         let mut view = View::unseen(target.address(), target.address());
         view.link = Link::Up { since: Timestamp::now() };
-        let prober = Prober::new(session.version(), Limits::default().statement_timeout + Duration::from_secs(1));
+        let prober = Prober::new(session.version(), Limits::default().statement_timeout);
         Ok(Self { session, host, view, ash: Ring::new(ASH_SAMPLES, ASH_BYTES), pace: APART, prober, texts: Texts::default() })
     }
 

@@ -41,15 +41,15 @@ rows! {
     }
 }
 
-/// Where a value comes from that holds in pgtend's own session only.
-const OF_SESSION: [&str; 2] = ["client", "session"];
-
 impl Setting {
-    /// The server's value in the setting's unit, where pgtend's own session has another one to bound itself (`statement_timeout`, `jit`, …):
-    /// then what the files say, or the built-in value when they say nothing. None when the files may not be read.
+    /// The value in the setting's unit that a session of the same role and database gets, where pgtend's own has another one to bound
+    /// itself (`statement_timeout`, `jit`, …). Where it had to bound itself before its first statement, what the files say, or the
+    /// built-in value when they say nothing; none when the files may not be read.
     pub fn on_server<'a>(&'a self, files: Option<&'a [FileSetting]>) -> Option<Cow<'a, str>> {
-        if !OF_SESSION.contains(&&*self.source) {
-            return self.setting.as_deref().map(Cow::Borrowed);
+        match &*self.source {
+            "session" => return self.reset_val.as_deref().map(Cow::Borrowed),
+            "client" => {}
+            _ => return self.setting.as_deref().map(Cow::Borrowed),
         }
         let applied = |file: &&FileSetting| file.applied && file.name.as_deref() == Some(&*self.name);
         match files?.iter().rfind(applied) {
@@ -114,6 +114,7 @@ mod tests {
             row.unit = Some("ms".into());
             row.setting = Some("2000".into());
             row.boot_val = Some("0".into());
+            row.reset_val = Some("60000".into());
             row.source = source.into();
         })
     }
@@ -131,7 +132,8 @@ mod tests {
         let files = [file("1min", true), file("30s", true), file("7", false)];
         assert_eq!(setting("configuration file").on_server(None).as_deref(), Some("2000"));
         assert_eq!(setting("client").on_server(Some(&files)).as_deref(), Some("30000"));
-        assert_eq!(setting("session").on_server(Some(&[])).as_deref(), Some("0"));
+        assert_eq!(setting("client").on_server(Some(&[])).as_deref(), Some("0"));
+        assert_eq!(setting("session").on_server(None).as_deref(), Some("60000"));
         assert_eq!(setting("client").on_server(None), None);
     }
 }

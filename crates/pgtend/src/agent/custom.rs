@@ -66,8 +66,8 @@ async fn read(
     for database in &custom.databases {
         let outcome =
             match Session::open(&settings.target.with_database(database), &settings.limits(), &settings.server.application_name).await {
-                Ok(visit) => custom::run(&visit, custom, Some(database)).await,
-                Err(error) => Err(Failure::Probe(Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what)))),
+                Ok(visit) => custom::run(&visit, custom, Some(database)).await.map_err(|failure| of_visit(database, failure)),
+                Err(error) => Err(of_visit(database, Failure::Session(error))),
             };
         take(&mut reading, outcome)?;
     }
@@ -77,6 +77,14 @@ async fn read(
         reading.rows.clone_from(&before.rows);
     }
     Ok(reading)
+}
+
+/// A connection lost on a visit is no loss of the one that watches.
+fn of_visit(database: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Session(error) => Failure::Probe(Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what))),
+        Failure::Probe(unknown) => Failure::Probe(unknown),
+    }
 }
 
 fn take(reading: &mut CustomReading, outcome: Result<custom::CustomRows, Failure>) -> Result<(), Error> {

@@ -89,7 +89,7 @@ impl Visit<'_> {
             Ok(session) => session,
             Err(error) => return self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what))),
         };
-        let mut prober = Prober::new(session.version(), settings.patience()).bounded(settings.bounds());
+        let mut prober = Prober::new(session.version(), settings.server.statement_timeout).bounded(settings.bounds());
         if let Err(error) = self.here(&session, &mut prober, database).await {
             self.miss(&Unknown::new(Reason::Unreachable, format!("database {database}: {}", error.what)));
         }

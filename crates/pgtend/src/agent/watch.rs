@@ -93,7 +93,7 @@ impl Watch {
     }
 
     async fn rounds(&mut self, session: &Session) -> Error {
-        let mut prober = Prober::new(session.version(), self.settings.patience()).bounded(self.settings.bounds());
+        let mut prober = Prober::new(session.version(), self.settings.server.statement_timeout).bounded(self.settings.bounds());
         let mut refreshed = Instant::now();
         loop {
             if refreshed.elapsed() >= REFRESH_EVERY {

@@ -4,7 +4,7 @@ use super::dial::Endpoint;
 use super::driver::Driver;
 use super::secure::{NoWire, Step, secure};
 use super::session::Limits;
-use super::startup;
+use super::startup::{self, Bounds};
 use super::target::Target;
 use super::tls::{Established, Wire};
 use super::{error, version};
@@ -12,6 +12,7 @@ use pgtend_model::error::{Error, Kind};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 /// What an attempt needs to know.
@@ -23,11 +24,15 @@ pub struct Attempt<'a> {
     pub limits: &'a Limits,
     /// The name for `pg_stat_activity`, unless the target has one of its own.
     pub application_name: &'a str,
+    /// When the session's bounds are set.
+    pub bounds: Bounds,
 }
 
 /// What a failed attempt leaves to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
+    /// The same endpoint with the session's bounds in the startup packet.
+    BoundsAtStartup,
     /// The same endpoint with or without TLS.
     OtherEncryption,
     /// Another endpoint.
@@ -93,8 +98,8 @@ impl Attempt<'_> {
         let (client, connection) = connected.map_err(|cause| self.refused(&cause, encrypted, step))?;
         let version = version::parse(connection.parameter("server_version").unwrap_or_default()).map_err(final_word)?;
         let driver = Driver::start(connection);
-        let messages = client.simple_query(&startup::settle(version)).await;
-        let messages = messages.map_err(|cause| final_word(error::classify(&cause)))?;
+        let messages = client.simple_query(&startup::settle(version, self.limits)).await;
+        let messages = messages.map_err(|cause| self.unsettled(&cause))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -107,7 +112,7 @@ impl Attempt<'_> {
     fn config(&self, endpoint: &Endpoint, encrypted: bool) -> Config {
         let mut config = Config::new();
         config.user(&self.target.user).dbname(&self.target.database).channel_binding(self.target.channel_binding);
-        config.options(startup::options(&self.target.options, self.limits));
+        config.options(startup::options(&self.target.options, self.limits, self.bounds));
         config.application_name(self.target.application_name.as_deref().unwrap_or(self.application_name));
         if let Some(password) = self.target.password(endpoint.host()) {
             config.password(password);
@@ -119,6 +124,13 @@ impl Attempt<'_> {
             config.ssl_mode(SslMode::Disable);
         }
         config
+    }
+
+    /// What it means that the first statements failed: a role's own `statement_timeout` may be shorter than even they take.
+    fn unsettled(&self, cause: &tokio_postgres::Error) -> Failure {
+        let is_hurried = cause.code() == Some(&SqlState::QUERY_CANCELED) && self.bounds == Bounds::First;
+        let left = if is_hurried { Left::BoundsAtStartup } else { Left::Nothing };
+        Failure { error: error::classify(cause), left }
     }
 
     /// What it means that the server did not let us in.

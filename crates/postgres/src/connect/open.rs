@@ -3,6 +3,7 @@
 use super::attempt::{Attempt, Failure, Left, Opened};
 use super::dial::Endpoint;
 use super::secure::steps;
+use super::startup::Bounds;
 use super::target::Wants;
 use pgtend_model::error::{Error, Kind, Result, Retry};
 
@@ -36,7 +37,11 @@ async fn one_round(attempt: Attempt<'_>, wants: Wants, failures: &mut Vec<Error>
             }
         };
         for endpoint in endpoints {
-            match at_endpoint(attempt, &endpoint).await {
+            let mut outcome = at_endpoint(attempt, &endpoint).await;
+            if matches!(outcome, Err(Failure { left: Left::BoundsAtStartup, .. })) {
+                outcome = at_endpoint(Attempt { bounds: Bounds::AtStartup, ..attempt }, &endpoint).await;
+            }
+            match outcome {
                 Ok(opened) => match unfit(&opened, wants) {
                     None => return Some(Ok((opened, endpoint))),
                     Some(error) => failures.push(error.at(endpoint.to_string())),

@@ -12,7 +12,7 @@ then from the environment, then from the defaults, with the meaning that [libpq]
 gives it: password files and their permissions, `sslmode` with root and client certificates, channel binding, `target_session_attrs`.
 A name that does not exist is an error, and so is a parameter that cannot be honoured: nothing is silently weaker than it was meant.
 
-Every session of pgtend sets, in its startup packet, so that no setting of the role or the database can take it away:
+Every session of pgtend sets, before it does anything else, so that no setting of the role or the database can take it away:
 `statement_timeout`, `lock_timeout`, `idle_in_transaction_session_timeout`, `search_path = pg_catalog`, `jit = off`; and its transactions
 are read-only. Behind a pooler that could not be kept: pgtend connects to PostgreSQL itself, and says so when a pooler answers.
 

@@ -6,6 +6,7 @@ use super::driver::Driver;
 use super::error;
 use super::open::open;
 use super::secure::{NoWire, Step, secure};
+use super::startup::Bounds;
 use super::target::Target;
 use super::tls::Established;
 use pgtend_model::error::{Error, Result};
@@ -64,7 +65,7 @@ impl Session {
     /// `Unreachable`, `Rejecting`, `Timeout`, `Authentication`, `Privilege`, `NotFound` (the database), `Unsupported`, `Config`,
     /// with the address.
     pub async fn open(target: &Target, limits: &Limits, application_name: &str) -> Result<Self> {
-        let attempt = Attempt { target, limits, application_name };
+        let attempt = Attempt { target, limits, application_name, bounds: Bounds::First };
         let (opened, endpoint) = open(attempt).await?;
         let Opened { client, driver, encrypted, version, backend_pid, .. } = opened;
         Ok(Self { client, driver, endpoint, target: target.clone(), patience: attempt.patience(), encrypted, version, backend_pid })

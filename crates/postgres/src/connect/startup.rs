@@ -4,24 +4,40 @@ use super::error::classify;
 use super::session::Limits;
 use pgtend_model::error::{Error, Kind};
 
-/// The startup packet's `options`: the target's own, then ours, which win because they come later.
-///
-/// Settings in the startup packet win over those of the role and the database, and take effect before any statement could run
-/// into a `statement_timeout` of one millisecond.
-pub fn options(own: &str, limits: &Limits) -> String {
-    let settings = [
+/// Settings of every session that are the same for all.
+const SETTINGS: &[(&str, &str)] = &[
+    ("search_path", "pg_catalog"),
+    ("default_transaction_isolation", "read committed"),
+    ("client_min_messages", "warning"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+];
+
+/// When a session's bounds are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounds {
+    /// By the first statements, so that `reset_val` in `pg_settings` stays what the server gives to any session.
+    First,
+    /// In the startup packet, before any statement could run into a `statement_timeout` of one millisecond.
+    AtStartup,
+}
+
+fn bounds(limits: &Limits) -> [(&'static str, String); 5] {
+    [
         ("statement_timeout", limits.statement_timeout.as_millis().to_string()),
         ("lock_timeout", limits.lock_timeout.as_millis().to_string()),
         ("idle_in_transaction_session_timeout", limits.idle_in_transaction_timeout.as_millis().to_string()),
-        ("search_path", "pg_catalog".to_owned()),
-        ("default_transaction_isolation", "read committed".to_owned()),
-        ("client_min_messages", "warning".to_owned()),
         ("jit", "off".to_owned()),
-        ("DateStyle", "ISO".to_owned()),
-        ("IntervalStyle", "postgres".to_owned()),
         ("extra_float_digits", "1".to_owned()),
-    ];
-    let ours = settings.iter().map(|(name, value)| format!("-c {name}={}", escaped(value)));
+    ]
+}
+
+/// The startup packet's `options`: the target's own, then ours, which win because they come later, and over those of the role and the
+/// database.
+pub fn options(own: &str, limits: &Limits, when: Bounds) -> String {
+    let always = SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let bounds = (when == Bounds::AtStartup).then(|| bounds(limits));
+    let ours = always.chain(bounds.into_iter().flatten()).map(|(name, value)| format!("-c {name}={}", escaped(&value)));
     let all: Vec<String> = Some(own.to_owned()).filter(|own| !own.is_empty()).into_iter().chain(ours).collect();
     all.join(" ")
 }
@@ -31,13 +47,15 @@ fn escaped(value: &str) -> String {
     value.replace('\\', r"\\").replace(' ', r"\ ")
 }
 
-/// The one round trip after the login: what the session has to know of the server, and the settings that could not be given
-/// earlier, because older majors do not know them or because the answer depends on them.
-pub fn settle(version: u32) -> String {
-    let mut sql = "select pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
+/// The one round trip after the login: the session's bounds, what it has to know of the server, and the settings that could not be
+/// given earlier, because older majors do not know them or because the answer depends on them.
+pub fn settle(version: u32, limits: &Limits) -> String {
+    let mut sql: String = bounds(limits).iter().map(|(name, value)| format!("set {name} = {value}; ")).collect();
+    sql.push_str(
+        "select pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
                    pg_catalog.current_setting('transaction_read_only'); \
-                   set default_transaction_read_only = on"
-        .to_owned();
+                   set default_transaction_read_only = on",
+    );
     if version >= 140_000 {
         sql.push_str("; set idle_session_timeout = 0");
     }
@@ -70,15 +88,19 @@ mod tests {
 
     #[test]
     fn our_settings_come_after_the_targets_own() {
-        let options = options("-c statement_timeout=0 -c geqo=off", &Limits::default());
-        assert!(options.starts_with("-c statement_timeout=0 -c geqo=off -c statement_timeout=2000 -c lock_timeout=200 "), "{options}");
-        assert!(options.contains(r"-c default_transaction_isolation=read\ committed"), "{options}");
+        let later = options("-c statement_timeout=0 -c geqo=off", &Limits::default(), Bounds::First);
+        assert!(later.starts_with("-c statement_timeout=0 -c geqo=off -c search_path=pg_catalog "), "{later}");
+        assert!(later.contains(r"-c default_transaction_isolation=read\ committed") && !later.contains("lock_timeout"), "{later}");
+        let at_startup = options("-c statement_timeout=0", &Limits::default(), Bounds::AtStartup);
+        assert!(at_startup.contains(" -c statement_timeout=2000 -c lock_timeout=200 "), "{at_startup}");
     }
 
     #[test]
     fn newer_timeouts_are_set_where_they_exist() {
+        let settle = |version| settle(version, &Limits::default());
+        assert!(settle(130_023).starts_with("set statement_timeout = 2000; "), "nothing runs before it");
         assert!(!settle(130_023).contains("idle_session_timeout"));
-        assert!(settle(140_000).contains("idle_session_timeout") && !settle(160_014).contains("transaction_timeout ="));
-        assert!(settle(180_004).contains("transaction_timeout"));
+        assert!(settle(140_000).contains("idle_session_timeout") && !settle(160_014).contains("set transaction_timeout ="));
+        assert!(settle(180_004).contains("set transaction_timeout"));
     }
 }

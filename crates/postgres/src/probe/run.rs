@@ -36,21 +36,24 @@ impl Default for Bounds {
     }
 }
 
+/// How much longer than its statement_timeout a query is waited for: that strikes only when the server does not answer at all.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Runs probes on one connection; prepares each query once.
 #[derive(Debug)]
 pub struct Prober {
     major: u32,
-    deadline: Duration,
+    statement_timeout: Duration,
     bounds: HashMap<Probe, Bounds>,
     prepared: HashMap<Probe, (Statement, Layout)>,
     extensions: HashMap<&'static str, Option<Installed>>,
 }
 
 impl Prober {
-    /// For a server of this `version_num` (150018 is 15.18). `deadline` bounds each query on this side, beyond the server's own
-    /// statement_timeout: it only strikes when the server does not answer at all.
-    pub fn new(version_num: u32, deadline: Duration) -> Self {
-        Self { major: version_num / 10_000, deadline, bounds: HashMap::new(), prepared: HashMap::new(), extensions: HashMap::new() }
+    /// For a server of this `version_num` (150018 is 15.18), on a session with this `statement_timeout`.
+    pub fn new(version_num: u32, statement_timeout: Duration) -> Self {
+        let major = version_num / 10_000;
+        Self { major, statement_timeout, bounds: HashMap::new(), prepared: HashMap::new(), extensions: HashMap::new() }
     }
 
     /// The same, with bounds for single probes.
@@ -88,12 +91,12 @@ impl Prober {
         taken: &mut Taken,
     ) -> Result<(), Failure> {
         let bounds = self.bounds.get(&probe).copied().unwrap_or_default();
-        let patience = bounds.timeout.map_or(self.deadline, |timeout| timeout + Duration::from_secs(1));
+        let patience = bounds.timeout.unwrap_or(self.statement_timeout) + GRACE;
         let run = async {
             let Some(timeout) = bounds.timeout else { return self.attempt(client, probe, parameters, texts, taken).await };
-            self.set(client, probe, &format!("set statement_timeout = {}", timeout.as_millis())).await?;
+            self.limit(client, probe, timeout).await?;
             let outcome = self.attempt(client, probe, parameters, texts, taken).await;
-            self.set(client, probe, "reset statement_timeout").await?;
+            self.limit(client, probe, self.statement_timeout).await?;
             outcome
         };
         match timeout_at(Instant::now() + patience, run).await {
@@ -102,8 +105,8 @@ impl Prober {
         }
     }
 
-    async fn set(&mut self, client: &Client, probe: Probe, statement: &str) -> Result<(), Failure> {
-        client.batch_execute(statement).await.map_err(|error| self.failed(probe, &error))
+    async fn limit(&mut self, client: &Client, probe: Probe, timeout: Duration) -> Result<(), Failure> {
+        client.batch_execute(&format!("set statement_timeout = {}", timeout.as_millis())).await.map_err(|error| self.failed(probe, &error))
     }
 
     async fn attempt(

@@ -26,8 +26,8 @@ impl Group for Settings {
             kind: Kind::Gauge,
             help: Cow::Borrowed(
                 "The setting NAME, dots and dashes as underscores, if it is a number or a switch (on is 1); times in seconds and sizes in \
-                 bytes, with that unit at the end of the name; -1 stays -1. The time limits that pgtend sets its own session are shown \
-                 as the server's files have them, if pgtend may read those.",
+                 bytes, with that unit at the end of the name; -1 stays -1. What pgtend sets for its own session only (time limits, \
+                 jit) is shown as any other session of the same role and database has it.",
             ),
             labels: Vec::new(),
             inherited: true,

@@ -240,3 +240,29 @@ async fn whoever_takes_gzip_gets_it_at_both_addresses() {
         Text::parse(&plain.text().await.unwrap());
     }
 }
+
+/// Whoever watches with pg_monitor alone sees the server's settings, not those with which pgtend bounds itself.
+#[tokio::test]
+async fn settings_are_those_that_any_session_of_the_role_gets() {
+    let cluster = Cluster::builder(18).config("idle_in_transaction_session_timeout = '2h'").start().await;
+    cluster.psql("create role mon login in role pg_monitor; alter role mon set statement_timeout = '7s'").await;
+    cluster.psql("alter database postgres set lock_timeout = '9s'").await;
+    let dsn = cluster.dsn().replace("user=postgres", "user=mon");
+    let agent = Agent::builder().server("main", &dsn, "").config("[probes.settings]\ntimeout = \"5s\"").start().await;
+    agent.wait_for("all probes", async |agent| tried(&Text::parse(&agent.text(PATH).await))).await;
+    let text = Text::parse(&agent.text(PATH).await);
+    for (name, value) in [
+        ("statement_timeout_seconds", 7.0),
+        ("lock_timeout_seconds", 9.0),
+        ("idle_in_transaction_session_timeout_seconds", 7200.0),
+        ("idle_session_timeout_seconds", 0.0),
+        ("transaction_timeout_seconds", 0.0),
+        ("jit", 1.0),
+        ("default_transaction_read_only", 0.0),
+        ("transaction_read_only", 0.0),
+    ] {
+        let name = format!("pg_settings_{name}");
+        let shown: Vec<f64> = text.0.get(&name).map(|family| family.series.values().copied().collect()).unwrap_or_default();
+        assert_eq!(shown, [value], "{name}");
+    }
+}
