@@ -1,7 +1,7 @@
 //! `pgtend`: reads the command line, does what it says, prints what went wrong.
 
 use clap::Parser;
-use pgtend::cli::{Cli, output};
+use pgtend::cli::{Cli, mistake, output};
 use pgtend::log;
 use pgtend_model::error::{Error, Kind};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(error),
     };
     if !cli.is_daemon() && !cli.is_screen() {
         log::start_quiet();
@@ -30,11 +30,13 @@ fn main() -> ExitCode {
 }
 
 /// Help and version are answers; anything else is a mistake. A `ping` that cannot be attempted ends as that of `pg_isready`.
-fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(mut error: clap::Error) -> ExitCode {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    mistake::as_written(&mut error, &words);
     let _nobody_reads = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let is_ping = std::env::args().skip(1).find(|word| !word.starts_with('-')).is_some_and(|word| word == "ping");
+    let is_ping = words.iter().find(|word| !word.starts_with('-')).is_some_and(|word| word == "ping");
     ExitCode::from(if is_ping { 3 } else { Kind::Usage.exit_code() })
 }

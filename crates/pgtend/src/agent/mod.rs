@@ -110,7 +110,9 @@ impl Agent {
             }),
             (None, [only]) => Ok(only.clone()),
             (None, []) => Err(Error::new(Kind::NotFound, "no server is configured")),
-            (None, [..]) => Err(Error::new(Kind::Usage, "which server?").hint(format!("name one of: {}", names()))),
+            (None, [..]) => {
+                Err(Error::new(Kind::Usage, "which server?").hint(format!("name one, with --server NAME or ?server=NAME: {}", names())))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use pgtend_model::units::short_seconds;
 /// Shows who blocks whom as trees, those that hold up the others first, with what to do about them
 #[derive(Debug, Args)]
 pub(super) struct Locks {
-    /// Show the trees; they are what is shown anyway
+    /// Always on: the trees are what is shown. Taken for the sake of scripts that say so
     #[arg(long)]
     show_blocking: bool,
 }

@@ -11,6 +11,7 @@ pub(crate) mod fixtures;
 mod generate_docs;
 pub(crate) mod locks;
 mod man;
+pub mod mistake;
 pub mod output;
 mod ping;
 mod query;

@@ -36,7 +36,7 @@ pub async fn open(global: &Global) -> Result<Source> {
 /// The server that `--connection` names.
 ///
 /// # Errors
-/// `Usage` when it cannot be read.
+/// `Config` when it cannot be read; `Usage` when a server of an agent is named as well.
 pub fn target(global: &Global) -> Result<Option<Target>> {
     let Some(dsn) = &global.connection else { return Ok(None) };
     if global.server.is_some() {

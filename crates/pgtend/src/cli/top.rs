@@ -118,6 +118,9 @@ impl Top {
 
     /// One look, sampled first where nobody did so before.
     async fn look(&self, global: &Global) -> Result<Shown> {
+        if self.window.is_some_and(|window| window.is_zero()) {
+            return Err(Error::new(Kind::Usage, "--window is too short for an average").hint("take some seconds: --window 10s"));
+        }
         let mut source = source::open(global).await?;
         let params = |window: Duration| load::Params {
             seconds: window.as_secs_f64(),

@@ -1,13 +1,20 @@
 //! The command line as a process: every command against real servers, directly and through an agent, with what it prints and its exit code.
 
+mod agents;
+mod ending;
+mod looks;
+mod mistakes;
 mod ping;
 mod roles;
+mod screen;
 
 use crate::harness::{Agent, Cluster};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Child;
 
 /// Somebody at the command line, with the options by which servers are reached. Nothing comes from the environment of the tests.
 pub struct Person {
@@ -60,6 +67,21 @@ impl Person {
     /// Their home directory, in which no agent runs.
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// The agent's socket.
+    pub fn socket(&self) -> &str {
+        self.option("--socket")
+    }
+
+    /// One of the options, with its value.
+    pub fn only<'a>(&'a self, name: &'a str) -> [&'a str; 2] {
+        [name, self.option(name)]
+    }
+
+    fn option(&self, name: &str) -> &str {
+        let place = self.options.iter().position(|option| option == name).unwrap();
+        &self.options[place + 1]
     }
 
     /// The command, ready to run.
@@ -126,16 +148,34 @@ impl Told {
     }
 }
 
-/// A session of the superuser that runs a statement until it is ended, under this application name.
-pub async fn session(cluster: &Cluster, name: &str, sql: &str) -> tokio::process::Child {
-    let child = cluster
-        .client("psql")
-        .env("PGAPPNAME", name)
-        .args(["-qAtX", "-c", sql])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    cluster.wait_for(&format!("select exists (select from pg_stat_activity where application_name = '{name}' and query <> '')")).await;
+/// A session of the superuser under this application name that runs a statement until it is ended.
+pub async fn session(cluster: &Cluster, name: &str, sql: &str) -> Child {
+    let child = psql(cluster, name).args(["-c", sql]).spawn().unwrap();
+    cluster.wait_for(&format!("select exists (select from pg_stat_activity where application_name = '{name}' and state = 'active')")).await;
     child
+}
+
+/// A session of the superuser under this application name that has run a statement and now waits for its client.
+pub async fn idle(cluster: &Cluster, name: &str, sql: &str) -> Child {
+    let mut child = psql(cluster, name).stdin(Stdio::piped()).spawn().unwrap();
+    say(&mut child, sql).await;
+    cluster
+        .wait_for(&format!(
+            "select exists (select from pg_stat_activity where application_name = '{name}' and query <> '' and state like 'idle%')"
+        ))
+        .await;
+    child
+}
+
+/// Has an idle session run a statement.
+pub async fn say(child: &mut Child, sql: &str) {
+    let stdin = child.stdin.as_mut().unwrap();
+    stdin.write_all(format!("{sql};\n").as_bytes()).await.unwrap();
+    stdin.flush().await.unwrap();
+}
+
+fn psql(cluster: &Cluster, name: &str) -> tokio::process::Command {
+    let mut command = cluster.client("psql");
+    command.env("PGAPPNAME", name).arg("-qAtX").stdout(Stdio::null()).stderr(Stdio::piped());
+    command
 }

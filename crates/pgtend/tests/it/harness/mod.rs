@@ -10,7 +10,9 @@ pub mod certificates;
 mod cluster;
 pub mod servers;
 mod template;
+mod terminal;
 mod tests;
 
 pub use agent::Agent;
 pub use cluster::{Builder, Cluster};
+pub use terminal::Terminal;
