@@ -92,13 +92,18 @@ fn router(api: &Api) -> Router {
 /// The listener for Prometheus: `/metrics` and nothing else.
 fn metrics_router(api: &Api) -> Router {
     let config = api.agent().config();
-    let routes = routes::metrics_only().into_router().fallback(nowhere).method_not_allowed_fallback(not_so);
+    let routes = routes::metrics_only().into_router().fallback(only_metrics).method_not_allowed_fallback(not_so);
     guard::guard(routes, api, &config.api).with_state(api.clone())
 }
 
 async fn nowhere(uri: axum::http::Uri) -> answer::Failed {
     let what = format!("there is nothing at {}", uri.path());
     Error::new(Kind::NotFound, what).hint("GET /api/v1/openapi.json lists what there is").into()
+}
+
+async fn only_metrics(uri: axum::http::Uri) -> answer::Failed {
+    let what = format!("there is nothing at {}", uri.path());
+    Error::new(Kind::NotFound, what).hint("the metrics are at /metrics; everything else is at the address of api.listen").into()
 }
 
 async fn not_so(method: axum::http::Method, uri: axum::http::Uri) -> answer::Failed {

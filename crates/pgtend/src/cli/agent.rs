@@ -6,6 +6,7 @@ use crate::daemon::{Daemon, Told};
 use clap::Args;
 use pgtend_model::config::{Effective, Notice};
 use pgtend_model::error::Result;
+use std::net::SocketAddr;
 
 /// Watches servers until it is told to end
 ///
@@ -27,7 +28,8 @@ impl Agent {
         let mut daemon = Daemon::start(config.effective).await?;
         tell(&config.notices);
         daemon.ready();
-        tracing::info!(api = ?daemon.listening.api, metrics = ?daemon.listening.metrics, "ready");
+        let place = |address: Option<SocketAddr>| address.map_or_else(|| "off".to_owned(), |address| address.to_string());
+        tracing::info!(api = place(daemon.listening.api), metrics = place(daemon.listening.metrics), "ready");
         while daemon.told().await == Told::Reload {
             daemon.reload(load(&self.file));
         }

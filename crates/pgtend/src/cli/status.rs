@@ -162,16 +162,23 @@ fn disk(status: &Document) -> Line {
 }
 
 fn replication(status: &Document) -> Line {
-    let lag = status.replication.lag_seconds.map(|seconds| Cell::new(format!("{seconds:.1} s behind"), toned(status.replication.level)));
     let standbys = status.replication.standbys.map(|count| match count {
         0 => "no standby".to_owned(),
         1 => "1 standby".to_owned(),
         count => format!("{count} standbys"),
     });
     let behind = status.replication.lag_bytes.filter(|lag| *lag > 0).map(|lag| format!("{} of WAL behind", bytes(lag)));
+    ("replication", lag(status, " behind"), notes([standbys, behind]))
+}
+
+/// How far behind; a primary without standbys is not behind anybody.
+fn lag(status: &Document, word: &str) -> Cell {
     let alone = status.replication.standbys == Some(0) && status.role.as_deref() == Some("primary");
-    let figure = lag.unwrap_or_else(|| if alone { Cell::new("–", Tone::Dim) } else { unknown() });
-    ("replication", figure, notes([standbys, behind]))
+    match status.replication.lag_seconds {
+        Some(seconds) => Cell::new(format!("{seconds:.1} s{word}"), toned(status.replication.level)),
+        None if alone => Cell::new("–", Tone::Dim),
+        None => unknown(),
+    }
 }
 
 /// A row a server.
@@ -212,10 +219,7 @@ fn rows(servers: &[Document]) -> Table {
             percent(status.cpu.used_percent, Threshold::PROCESSORS.level(status.cpu.used_percent)),
             percent(status.memory.used_percent, status.memory.level),
             percent(status.disk.used_percent, status.disk.level),
-            status
-                .replication
-                .lag_seconds
-                .map_or_else(unknown, |seconds| Cell::new(format!("{seconds:.1} s"), toned(status.replication.level))),
+            lag(status, ""),
             status.error.as_deref().and_then(|error| error.lines().next()).unwrap_or_default().into(),
         ]);
     }

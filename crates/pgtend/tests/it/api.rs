@@ -84,8 +84,8 @@ pub async fn reply(request: reqwest::RequestBuilder) -> Reply {
 /// Where one of an agent's listeners is: it says so in its log once it listens.
 pub fn address(agent: &Agent, listener: &str) -> SocketAddr {
     let log = agent.log();
-    let after = log.rsplit_once(&format!("{listener}=Some(")).unwrap_or_else(|| panic!("{listener} is not in the log:\n{log}")).1;
-    after.split_once(')').unwrap().0.parse().unwrap()
+    let after = log.rsplit_once(&format!("{listener}=\"")).unwrap_or_else(|| panic!("{listener} is not in the log:\n{log}")).1;
+    after.split_once('"').unwrap().0.parse().unwrap()
 }
 
 /// Makes a token over the socket, where root and the agent's own user may do everything.

@@ -174,3 +174,23 @@ async fn totals_go_on_over_a_reload_that_starts_the_watch_anew() {
     let after = agent.wait_until("/api/v1/metrics", COMMITTED, Value::is_i64).await;
     assert!(after.as_i64() >= before.as_i64(), "{before} became {after}");
 }
+
+#[tokio::test]
+async fn a_server_without_a_free_connection_is_not_ready() {
+    const READY: &str = "/api/v1/health/ready";
+    let cluster = Cluster::builder(15).config("max_connections = 8").config("superuser_reserved_connections = 3").start().await;
+    let agent = Agent::beside(&cluster).await;
+    agent.wait_for("readiness", async |agent| agent.text(READY).await.contains("\"status\":\"ready\"")).await;
+    let mut takers = Vec::new();
+    for _ in 0..5 {
+        takers.push(cluster.client("psql").args(["-qAtX", "-c", "select pg_sleep(60)"]).spawn().unwrap());
+    }
+    agent.wait_for("no readiness", async |agent| agent.text(READY).await.contains("\"connections_available\":false")).await;
+    let ready: Value = serde_json::from_str(&agent.text(READY).await).unwrap();
+    assert_eq!((&ready["status"], &ready["checks"]["database"]), (&"not ready".into(), &true.into()), "{ready}");
+    cluster.psql("select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%'").await;
+    agent.wait_for("readiness", async |agent| agent.text(READY).await.contains("\"status\":\"ready\"")).await;
+    for mut taker in takers {
+        taker.wait().await.unwrap();
+    }
+}
