@@ -103,7 +103,7 @@ class Process:
     def __init__(self, command, environment=None):
         self.log = tempfile.NamedTemporaryFile(prefix="pgtend-bench-", suffix=".log")
         self.popen = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})})
-        self.peak_mb = 0.0
+        self.peak_mb = self.peak_private_mb = 0.0
 
     def __enter__(self):
         return self
@@ -118,12 +118,12 @@ class Process:
             raise SystemExit(f"the process under measurement ended:\n{pathlib.Path(self.log.name).read_text()[-2000:]}")
         return sum(int(field) for field in fields[11:13]) / TICKS
 
-    def rss_mb(self):
-        for line in pathlib.Path(f"/proc/{self.popen.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                self.peak_mb = max(self.peak_mb, int(line.split()[1]) / 1024)
-                return int(line.split()[1]) / 1024
-        return 0.0
+    def look_at_memory(self):
+        """Notes how much is resident now, and how much of that belongs to this process alone."""
+        lines = pathlib.Path(f"/proc/{self.popen.pid}/status").read_text().splitlines()
+        figures = {name: int(value.split()[0]) / 1024 for name, _, value in (line.partition(":") for line in lines) if name in ("VmRSS", "RssAnon")}
+        self.peak_mb = max(self.peak_mb, figures["VmRSS"])
+        self.peak_private_mb = max(self.peak_private_mb, figures["RssAnon"])
 
 
 def scrape(url):

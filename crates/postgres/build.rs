@@ -40,11 +40,18 @@ fn entry(file: &Path, text: &str) -> Result<String, String> {
             format!("Some(Extension {{ name: {name:?}, from: {low:?}, to: {high:?} }})")
         }
     };
+    let nulls_are_zero = match header("nulls") {
+        None => false,
+        Some("zero") => true,
+        Some(other) => return Err(format!("\"-- nulls: {other}\" is not `-- nulls: zero`")),
+    };
     let mut out = String::new();
     writeln!(
         out,
-        "    Query {{ probe: {folder:?}, from: {from}, to: {to}, extension: {extension}, privilege: {:?}, sql: include_str!({:?}) }},",
+        "    Query {{ probe: {folder:?}, from: {from}, to: {to}, extension: {extension}, privilege: {:?}, nulls_are_zero: {}, \
+         sql: include_str!({:?}) }},",
         header("privilege"),
+        nulls_are_zero,
         file.display()
     )
     .map_err(|problem| problem.to_string())?;

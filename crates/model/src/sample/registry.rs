@@ -209,15 +209,15 @@ macro_rules! probes {
 
 probes! {
     /// What the server is: version, role, start time, identity, position in the WAL.
-    server: Server = server::Server, Query, Server, every 5.0 s;
+    server: Server = server::Server, Query, Server, every 10.0 s;
     /// Sessions that do something: state, waits, statement, blockers.
     activity: Activity = activity::Activity, Query, Server, every 1.0 s;
     /// Sessions counted by database, role, application, state and wait.
-    connections: Connections = connections::Connections, Query, Server, every 10.0 s;
+    connections: Connections = connections::Connections, Query, Server, every 15.0 s;
     /// Idle sessions counted by how long they have been idle.
     idle_sessions: IdleSessions = idle_sessions::IdleSessions, Query, Server, every 30.0 s;
     /// Per database: transactions, blocks, tuples, temporary files, deadlocks, distance from wraparound.
-    database: Database = database::Database, Query, Server, every 5.0 s;
+    database: Database = database::Database, Query, Server, every 10.0 s;
     /// Processors of the host: time by mode, load, limits.
     host_cpu: HostCpu = host_cpu::HostCpu, Host, Server, every 1.0 s;
     /// Waits of the host's processes for processors, memory and disks.

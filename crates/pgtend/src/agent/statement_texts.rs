@@ -10,8 +10,8 @@ use std::time::Duration;
 const REST: Duration = Duration::from_secs(10);
 /// What asking may cost: this many times as long as it took is waited before the next time.
 const SHARE: u32 = 200;
-/// Most texts asked for at once.
-const MOST: usize = 1000;
+/// Most texts asked for at once. A few cost the server as much as many.
+const MOST: usize = 5000;
 
 /// When texts were last asked for, and which are not to be had.
 #[derive(Debug, Default)]

@@ -17,6 +17,8 @@ pub struct Query {
     pub extension: Option<Extension>,
     /// What to do when the role may not read it, where pg_monitor is not enough.
     pub privilege: Option<&'static str>,
+    /// Whether a null among its numbers stands for zero, which costs the server less to send.
+    pub nulls_are_zero: bool,
     /// The query; `{schema}` stands for the extension's schema.
     pub sql: &'static str,
 }

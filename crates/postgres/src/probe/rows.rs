@@ -18,12 +18,14 @@ const MISSING_REASON: &str = "missing_reason";
 pub(super) struct Layout {
     places: Vec<Option<usize>>,
     missing: Option<(usize, usize)>,
+    nulls_are_zero: bool,
 }
 
 impl Layout {
-    pub(super) fn new(declared: &[Column], statement: &Statement) -> Self {
+    pub(super) fn new(declared: &[Column], statement: &Statement, nulls_are_zero: bool) -> Self {
         let place = |name: &str| statement.columns().iter().position(|found| found.name() == name);
-        Self { places: declared.iter().map(|column| place(column.name)).collect(), missing: place(MISSING_REASON).zip(place(MISSING)) }
+        let places = declared.iter().map(|column| place(column.name)).collect();
+        Self { places, missing: place(MISSING_REASON).zip(place(MISSING)), nulls_are_zero }
     }
 
     /// What this result row says is missing; none where it is an ordinary row.
@@ -50,6 +52,12 @@ impl<'a> ResultRow<'a> {
             .map_err(|problem| DecodeError { column: self.row.columns()[place].name().to_owned(), problem: problem.to_string() })
     }
 
+    /// A number; a null that the query returned may stand for zero, a column that it did not return never.
+    fn number<T: FromSql<'a> + Default>(&self, column: usize) -> Result<Option<T>, DecodeError> {
+        let found = self.get(column)?;
+        Ok(if self.layout.nulls_are_zero && self.layout.places[column].is_some() { Some(found.unwrap_or_default()) } else { found })
+    }
+
     fn type_of(&self, column: usize) -> Option<&Type> {
         self.layout.places[column].map(|place| self.row.columns()[place].type_())
     }
@@ -58,13 +66,13 @@ impl<'a> ResultRow<'a> {
 impl RowSource for ResultRow<'_> {
     fn int(&mut self, column: usize) -> Result<Option<i64>, DecodeError> {
         match self.type_of(column) {
-            Some(&Type::INT4) => Ok(self.get::<i32>(column)?.map(i64::from)),
-            _ => self.get(column),
+            Some(&Type::INT4) => Ok(self.number::<i32>(column)?.map(i64::from)),
+            _ => self.number(column),
         }
     }
 
     fn float(&mut self, column: usize) -> Result<Option<f64>, DecodeError> {
-        self.get(column)
+        self.number(column)
     }
 
     fn bool(&mut self, column: usize) -> Result<Option<bool>, DecodeError> {

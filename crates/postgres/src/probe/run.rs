@@ -163,7 +163,7 @@ impl Prober {
         let query = catalog::choose(spec, self.major, installed.as_ref()).map_err(Failure::Probe)?;
         let schema = installed.map(|found| quoted(&found.schema)).unwrap_or_default();
         let statement = client.prepare(&query.sql.replace("{schema}", &schema)).await.map_err(|error| self.failed(probe, &error))?;
-        let ready = (statement.clone(), Layout::new(spec.columns, &statement));
+        let ready = (statement.clone(), Layout::new(spec.columns, &statement, query.nulls_are_zero));
         self.prepared.insert(probe, ready.clone());
         Ok(ready)
     }
