@@ -4,6 +4,7 @@
 //! crates that touch the world (`pgtend-postgres`, `pgtend-store`, `pgtend`) carry them out and choose nothing.
 
 pub mod ash;
+pub mod awr;
 pub mod config;
 pub mod delta;
 pub mod derive;

@@ -40,7 +40,8 @@ pub fn built<D: Document>(view: &View, params: &D::Params) -> Value {
     json
 }
 
-fn read<T: Row>(row: Value) -> T {
+/// A row.
+pub fn read<T: Row>(row: Value) -> T {
     for name in row.as_object().unwrap().keys() {
         assert!(T::COLUMNS.iter().any(|column| column.name == name), "there is no column {name}");
     }

@@ -1,0 +1,208 @@
+//! What the sessions of a period did, counted from their samples once for all sections.
+
+use super::period::Period;
+use crate::ash::WaitClass;
+use crate::ash::block::{Block, Columns, Dimension, Key, Wanted};
+use crate::ash::cube::{Count, Cube};
+use crate::error::Result;
+use crate::past::{Span, TickMark};
+use crate::sample::{Reason, Unknown};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// Steps into which a period is cut, at most.
+const STEPS: i64 = 90;
+/// Lengths of a step, in seconds.
+const LENGTHS: [i64; 19] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800];
+/// Silence that counts as "not sampled", at least.
+const SILENCE_SECONDS: f64 = 5.0;
+
+/// What the sessions did.
+#[derive(Debug)]
+pub struct Active {
+    /// Instants at which they were sampled.
+    pub ticks: usize,
+    /// The time that one sample stands for.
+    pub pace_seconds: f64,
+    /// The begin of each step, with the instants in it at which sessions were sampled.
+    pub steps: Vec<(Timestamp, usize)>,
+    /// How long a step is.
+    pub step: SignedDuration,
+    /// Stretches in which nothing was sampled.
+    pub gaps: Vec<Span>,
+    /// By kind of process, wait class, wait event and step.
+    pub waits: Cube,
+    /// By statement, database, role, kind of process and wait class, with processor time.
+    pub statements: Cube,
+    /// By session, role, database, application, client, kind of process and wait class, with processor time.
+    pub who: Cube,
+}
+
+impl Active {
+    /// Counts the samples of a period.
+    ///
+    /// # Errors
+    /// When the history cannot be read; the inner one says why there are no samples.
+    pub fn of(period: &Period<'_>) -> Result<Result<Self, Unknown>> {
+        let span = period.span();
+        let ticks = period.past.ticks(span)?;
+        let Some(pace_seconds) = pace_seconds(&ticks) else {
+            return Ok(Err(Unknown::new(Reason::Absent, "the sessions were not sampled in the period")));
+        };
+        let step_seconds = step_seconds(span.seconds());
+        let mut active = Self {
+            ticks: ticks.len(),
+            pace_seconds,
+            steps: steps(span, step_seconds, &ticks),
+            step: SignedDuration::from_secs(step_seconds),
+            gaps: gaps(span, &ticks, pace_seconds),
+            waits: Cube::new(&[Dimension::BackendType, Dimension::WaitClass, Dimension::WaitEvent]).by_time(step_seconds * 1000),
+            statements: Cube::new(&[Dimension::Query, Dimension::Database, Dimension::User, Dimension::BackendType, Dimension::WaitClass]),
+            who: Cube::new(&[
+                Dimension::Session,
+                Dimension::User,
+                Dimension::Database,
+                Dimension::Application,
+                Dimension::Client,
+                Dimension::BackendType,
+                Dimension::WaitClass,
+            ]),
+        };
+        let columns: Vec<Dimension> = Dimension::ALL.into_iter().filter(|dimension| *dimension != Dimension::State).collect();
+        let wanted = Wanted { from: Some(span.start), to: Some(span.end), columns: Columns::of(&columns).with_cpu(), ..Wanted::default() };
+        period.past.sessions(&wanted, &mut |block| active.add(block))?;
+        Ok(Ok(active))
+    }
+
+    fn add(&mut self, block: &Block) {
+        self.waits.add(block);
+        self.statements.add(block);
+        self.who.add(block);
+    }
+
+    /// Sessions on average, of so many samples.
+    #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^52")]
+    pub fn average(&self, samples: u64) -> f64 {
+        samples as f64 / self.ticks.max(1) as f64
+    }
+
+    /// The time that so many samples stand for.
+    #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^52")]
+    pub fn seconds(&self, samples: u64) -> f64 {
+        samples as f64 * self.pace_seconds
+    }
+
+    /// The time that was sampled.
+    pub fn sampled_seconds(&self) -> f64 {
+        self.seconds(u64::try_from(self.ticks).unwrap_or(u64::MAX))
+    }
+
+    /// Samples of sessions of clients that did something, by wait class.
+    pub fn foreground(&self) -> BTreeMap<WaitClass, u64> {
+        self.by_class(true)
+    }
+
+    /// Samples of the server's own processes that did something, by wait class.
+    pub fn background(&self) -> BTreeMap<WaitClass, u64> {
+        self.by_class(false)
+    }
+
+    fn by_class(&self, foreground: bool) -> BTreeMap<WaitClass, u64> {
+        let mut classes = BTreeMap::new();
+        for (cell, count) in self.waits.cells().filter(|(cell, _)| is_foreground(&cell.keys[0]) == foreground) {
+            let class = class(&cell.keys[1]);
+            if class != WaitClass::Idle {
+                *classes.entry(class).or_default() += count.samples;
+            }
+        }
+        classes
+    }
+
+    /// Samples of sessions of clients: what Oracle calls DB time.
+    pub fn busy(&self) -> u64 {
+        self.foreground().values().sum()
+    }
+
+    /// Samples of sessions that sat idle in a transaction.
+    pub fn idle_in_transaction(&self) -> u64 {
+        let idle = |keys: &[Key]| is_foreground(&keys[0]) && class(&keys[1]) == WaitClass::Idle;
+        self.waits.cells().filter(|(cell, _)| idle(&cell.keys)).map(|(_, count)| count.samples).sum()
+    }
+
+    /// Processor time of the sampled sessions of clients, as the operating system counted it; none where the host is not read.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        let mut all = Count::default();
+        self.who.cells().filter(|(cell, _)| is_foreground(&cell.keys[5])).for_each(|(_, count)| all.add(count));
+        (all.cpu_known > 0).then_some(all.cpu_ms / 1000.0)
+    }
+
+    /// The place of a step by its begin in ms.
+    pub fn place(&self, bucket_ms: i64) -> Option<usize> {
+        self.steps.iter().position(|(at, _)| at.as_millisecond() == bucket_ms)
+    }
+}
+
+/// Whether a sample belongs to a client: a role that may not see the kind of process sees clients only.
+pub fn is_foreground(backend_type: &Key) -> bool {
+    matches!(backend_type.text(), None | Some("client backend" | "parallel worker"))
+}
+
+/// The wait class that a key names.
+pub fn class(key: &Key) -> WaitClass {
+    let name = key.text().unwrap_or_default();
+    WaitClass::ALL.into_iter().find(|class| class.name() == name).unwrap_or(WaitClass::Other)
+}
+
+/// The time between two samples, as most of them have it; a second when there is one only.
+fn pace_seconds(ticks: &[TickMark]) -> Option<f64> {
+    let mut apart: Vec<f64> = ticks.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at).as_secs_f64()).collect();
+    apart.sort_by(f64::total_cmp);
+    match (ticks.len(), apart.get(apart.len() / 2)) {
+        (0, _) => None,
+        (_, Some(median)) => Some(median.max(0.001)),
+        (_, None) => Some(1.0),
+    }
+}
+
+fn step_seconds(seconds: f64) -> i64 {
+    #[expect(clippy::cast_precision_loss, reason = "a few lengths")]
+    let fits = |length: &i64| seconds / *length as f64 <= STEPS as f64;
+    LENGTHS.into_iter().find(fits).unwrap_or(604_800)
+}
+
+/// The steps of a period, each at a multiple of its length.
+fn steps(span: Span, step_seconds: i64, ticks: &[TickMark]) -> Vec<(Timestamp, usize)> {
+    let step_ms = step_seconds * 1000;
+    let place = |at: Timestamp| at.as_millisecond().div_euclid(step_ms);
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    ticks.iter().for_each(|tick| *counts.entry(place(tick.at)).or_default() += 1);
+    let last = place(span.end - SignedDuration::from_millis(1));
+    let at = |number: i64| Timestamp::from_millisecond(number * step_ms).ok().map(|at| (at, counts.get(&number).copied().unwrap_or(0)));
+    (place(span.start)..=last).filter_map(at).collect()
+}
+
+fn gaps(span: Span, ticks: &[TickMark], pace_seconds: f64) -> Vec<Span> {
+    let silence = (pace_seconds * 3.0).max(SILENCE_SECONDS);
+    let ends = [span.start].into_iter().chain(ticks.iter().map(|tick| tick.at));
+    let begins = ticks.iter().map(|tick| tick.at).chain([span.end]);
+    ends.zip(begins).map(|(end, begin)| Span::new(end, begin)).filter(|gap| gap.seconds() > silence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(ms: i64) -> TickMark {
+        TickMark { at: Timestamp::from_millisecond(ms).unwrap(), sessions: 0 }
+    }
+
+    #[test]
+    fn the_pace_is_what_most_samples_have_and_gaps_are_named() {
+        let ticks: Vec<TickMark> = (0..60).chain(120..180).map(|second| tick(second * 1000)).collect();
+        let span = Span::new(tick(0).at, tick(180_000).at);
+        assert_eq!(pace_seconds(&ticks), Some(1.0));
+        assert_eq!(gaps(span, &ticks, 1.0), [Span::new(tick(59_000).at, tick(120_000).at)]);
+        let steps = steps(span, step_seconds(span.seconds()), &ticks);
+        assert_eq!((steps.len(), steps[0].1, steps[45].1), (90, 2, 0));
+    }
+}

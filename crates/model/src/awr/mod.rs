@@ -1,0 +1,16 @@
+//! Reports over a period of the past, as Oracle's Automatic Workload Repository has them: everything pure, from [`crate::past::Past`] alone.
+
+pub mod active;
+pub mod change;
+pub mod known;
+pub mod measure;
+pub mod page;
+pub mod period;
+pub mod report;
+pub mod section;
+pub mod text;
+
+#[cfg(test)]
+pub mod scenario;
+#[cfg(test)]
+mod tests;
