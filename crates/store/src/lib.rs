@@ -1,3 +1,4 @@
 //! Everything pgtend remembers.
 
+pub mod history;
 pub mod state;

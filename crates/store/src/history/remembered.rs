@@ -1,0 +1,367 @@
+//! What is remembered of one server: sealed files and journals together, as the model asks for it.
+
+use super::frame_table::{self, Entry, FRAMES};
+use super::layout::{Layout, day};
+use super::probe_table::{self, Label, Row, Source};
+use super::sealing::Content;
+use super::session_blocks;
+use super::session_table::{ASH, Sessions, TICKS};
+use super::{History, failed, journal, parquet_file};
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{TimestampMillisecondType, UInt32Type};
+use jiff::{SignedDuration, Timestamp};
+use pgtend_model::ash::block::{Block, Wanted};
+use pgtend_model::error::Result;
+use pgtend_model::past::{Baseline, Frame, Past, Snapshot, Span, TickMark};
+use pgtend_model::sample::registry::Spec;
+use pgtend_model::sample::{Probe, Readings, Reason, Taken, Text, Unknown};
+use std::collections::HashMap;
+use std::io;
+use std::sync::PoisonError;
+
+/// How far back a reading may be to tell what was known at an instant: every probe is written whole once an hour.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(3);
+
+/// What is remembered of one server.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    history: History,
+    server: String,
+}
+
+/// What is remembered of some probes in a stretch of time.
+#[derive(Debug, Default)]
+struct Pages {
+    entries: HashMap<String, Vec<Entry>>,
+    rows: HashMap<&'static str, Vec<Row>>,
+}
+
+impl Remembered {
+    pub(super) fn new(history: History, server: &str) -> Self {
+        Self { history, server: server.to_owned() }
+    }
+
+    fn layout(&self) -> &Layout {
+        self.history.layout()
+    }
+
+    /// Every text of its statements, by identifier.
+    ///
+    /// # Errors
+    /// `System` when the catalog cannot be read.
+    pub fn texts(&self) -> Result<Vec<(i64, Text)>> {
+        self.history.catalog().texts(&self.server)
+    }
+
+    /// Adds a snapshot under the next number.
+    ///
+    /// # Errors
+    /// `System` when it cannot be written.
+    pub fn add_snapshot(&self, new: &Snapshot) -> Result<Snapshot> {
+        self.history.catalog().add_snapshot(&self.server, new)
+    }
+
+    /// Adds a baseline.
+    ///
+    /// # Errors
+    /// `Conflict` when there is one of that name.
+    pub fn add_baseline(&self, new: &Baseline) -> Result<()> {
+        self.history.catalog().add_baseline(&self.server, new)
+    }
+
+    /// Removes a baseline.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub fn remove_baseline(&self, name: &str) -> Result<()> {
+        self.history.catalog().remove_baseline(&self.server, name)
+    }
+
+    /// Reads while no file is removed.
+    fn read<T>(&self, read: impl FnOnce() -> io::Result<T>) -> Result<T> {
+        let _nothing_is_removed = self.history.0.files.read().unwrap_or_else(PoisonError::into_inner);
+        read().map_err(|error| failed(self.layout().root(), &error))
+    }
+
+    /// The sealed tables of a dataset that reach into a stretch of time.
+    fn sealed(&self, dataset: &str, columns: Option<&[&str]>, span: Span, each: &mut dyn FnMut(&RecordBatch)) -> io::Result<()> {
+        let files = self.layout().sealed_files(dataset, &self.server)?;
+        let range = (span.start.as_millisecond(), span.end.as_millisecond());
+        for file in files.iter().filter(|file| meets(file.span(), span)) {
+            parquet_file::read(&file.path, columns, range, each).map_err(|error| at(&file.path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn journals(&self, span: Span, each: &mut dyn FnMut(super::record::Batch)) -> io::Result<()> {
+        for file in self.layout().journals(&self.server)?.iter().filter(|file| meets(file.hour.span(), span)) {
+            journal::read(&file.path, each).map_err(|error| at(&file.path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn session_tables(&self, wanted: &Wanted, span: Span, each: &mut dyn FnMut(&RecordBatch)) -> io::Result<()> {
+        let columns = session_blocks::columns(wanted);
+        self.sealed(ASH, Some(&columns), span, each)?;
+        let mut sessions = Sessions::default();
+        self.journals(span, &mut |batch| sessions.add(&batch))?;
+        let Some(table) = sessions.to_arrow()? else { return Ok(()) };
+        let places: Vec<usize> = columns.iter().filter_map(|name| table.schema().index_of(name).ok()).collect();
+        each(&table.project(&places).map_err(io::Error::other)?);
+        Ok(())
+    }
+
+    /// What is remembered of probes in a stretch of time.
+    fn pages(&self, probes: &[Probe], span: Span) -> io::Result<Pages> {
+        let mut pages = Pages::default();
+        let name = |probe: &Probe| probe.spec().name;
+        self.sealed(FRAMES, None, span, &mut |table| {
+            let wanted = frame_table::from_arrow(table).into_iter().filter(|entry| probes.iter().any(|probe| name(probe) == entry.probe));
+            wanted.for_each(|entry| pages.entries.entry(entry.probe.clone()).or_default().push(entry));
+        })?;
+        for probe in probes {
+            let rows = pages.rows.entry(name(probe)).or_default();
+            self.sealed(name(probe), None, span, &mut |table| rows.extend(probe_table::from_arrow(probe.spec(), table)))?;
+        }
+        let mut content = Content::default();
+        self.journals(span, &mut |batch| content.add_of(&batch, probes))?;
+        for entry in content.entries {
+            pages.entries.entry(entry.probe.clone()).or_default().push(entry);
+        }
+        for (probe, rows) in content.rows {
+            pages.rows.entry(probe).or_default().extend(rows);
+        }
+        let within = |at_ms: i64| (span.start.as_millisecond()..span.end.as_millisecond()).contains(&at_ms);
+        for entries in pages.entries.values_mut() {
+            entries.retain(|entry| within(entry.at_ms));
+            entries.sort_by_key(|entry| entry.at_ms);
+        }
+        for rows in pages.rows.values_mut() {
+            rows.retain(|row| within(row.at_ms));
+            rows.sort_by_key(|row| row.at_ms);
+        }
+        Ok(pages)
+    }
+}
+
+impl Past for Remembered {
+    fn sessions(&self, wanted: &Wanted, each: &mut dyn FnMut(&Block)) -> Result<()> {
+        let span = Span::new(wanted.from.unwrap_or(Timestamp::MIN), wanted.to.unwrap_or(Timestamp::MAX));
+        self.read(|| {
+            self.session_tables(wanted, span, &mut |table| {
+                let block = session_blocks::block(table, wanted);
+                if !block.is_empty() {
+                    each(&block);
+                }
+            })
+        })
+    }
+
+    fn ticks(&self, span: Span) -> Result<Vec<TickMark>> {
+        let mut ticks = Vec::new();
+        self.read(|| {
+            let mut add = |table: &RecordBatch| {
+                let at = table.column_by_name("at").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
+                let sessions = table.column_by_name("sessions").and_then(|array| array.as_primitive_opt::<UInt32Type>());
+                let (Some(at), Some(sessions)) = (at, sessions) else { return };
+                ticks.extend(at.values().iter().copied().zip(sessions.values().iter().copied()));
+            };
+            self.sealed(TICKS, None, span, &mut add)?;
+            let mut recent = Sessions::default();
+            self.journals(span, &mut |batch| recent.add(&batch))?;
+            if let Some(table) = recent.ticks()? {
+                add(&table);
+            }
+            Ok(())
+        })?;
+        ticks.sort_unstable();
+        let mark = |(at, sessions): (i64, u32)| TickMark { at: Timestamp::from_millisecond(at).unwrap_or_default(), sessions };
+        Ok(ticks.into_iter().map(mark).filter(|tick| span.contains(tick.at)).collect())
+    }
+
+    fn readings(&self, at: Timestamp, probes: &[Probe]) -> Result<Readings> {
+        let span = Span::new(at.saturating_sub(LOOK_BACK).unwrap_or(at), after(at));
+        let pages = self.read(|| self.pages(probes, span))?;
+        let mut readings = Readings::default();
+        for probe in probes {
+            match Playback::new(probe.spec(), &pages).last(*probe) {
+                Some(Ok(taken)) => readings.put(taken),
+                Some(Err(unknown)) => readings.fail(*probe, unknown),
+                None => readings.fail(*probe, Unknown::new(Reason::Absent, "nothing is remembered of it at that time")),
+            }
+        }
+        Ok(readings)
+    }
+
+    fn frames(&self, probe: Probe, span: Span, each: &mut dyn FnMut(&Frame)) -> Result<()> {
+        let wide = Span::new(span.start.saturating_sub(LOOK_BACK).unwrap_or(span.start), span.end);
+        let pages = self.read(|| self.pages(&[probe], wide))?;
+        Playback::new(probe.spec(), &pages).frames(probe, span, each);
+        Ok(())
+    }
+
+    fn text(&self, query_id: i64) -> Result<Option<Text>> {
+        self.history.catalog().text(&self.server, query_id)
+    }
+
+    fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        self.history.catalog().snapshots(&self.server)
+    }
+
+    fn baselines(&self) -> Result<Vec<Baseline>> {
+        self.history.catalog().baselines(&self.server)
+    }
+
+    fn extent(&self) -> Result<Option<Span>> {
+        self.read(|| {
+            let mut spans: Vec<Span> = self.layout().journals(&self.server)?.iter().map(|file| file.hour.span()).collect();
+            for dataset in self.layout().datasets()? {
+                spans.extend(
+                    self.layout()
+                        .sealed_files(&dataset, &self.server)?
+                        .iter()
+                        .map(|file| file.hour.map_or_else(|| day(file.date), |_| file.span())),
+                );
+            }
+            let (start, end) = (spans.iter().map(|span| span.start).min(), spans.iter().map(|span| span.end).max());
+            Ok(start.zip(end).map(|(start, end)| Span::new(start, end)))
+        })
+    }
+}
+
+/// A reading's instant itself belongs to what was known at it.
+fn after(at: Timestamp) -> Timestamp {
+    at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(at)
+}
+
+fn meets(covers: Span, wanted: Span) -> bool {
+    covers.start < wanted.end && wanted.start < covers.end
+}
+
+fn at(path: &std::path::Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// Plays back a probe's readings from the rows that changed.
+struct Playback<'a> {
+    spec: &'static Spec,
+    entries: &'a [Entry],
+    rows: &'a [Row],
+}
+
+impl<'a> Playback<'a> {
+    fn new(spec: &'static Spec, pages: &'a Pages) -> Self {
+        let entries = pages.entries.get(spec.name).map_or(&[][..], Vec::as_slice);
+        let rows = pages.rows.get(spec.name).map_or(&[][..], Vec::as_slice);
+        Self { spec, entries, rows }
+    }
+
+    /// The rows written at an instant.
+    fn written(&self, at_ms: i64) -> &'a [Row] {
+        let start = self.rows.partition_point(|row| row.at_ms < at_ms);
+        let end = self.rows.partition_point(|row| row.at_ms <= at_ms);
+        &self.rows[start..end]
+    }
+
+    /// The newest reading; none when nothing is remembered.
+    fn last(&self, probe: Probe) -> Option<Result<Taken, Unknown>> {
+        let newest = self.entries.last()?;
+        if newest.failed() {
+            return newest.unknown.clone().map(Err);
+        }
+        let first = self.entries.iter().rposition(|entry| entry.whole)?;
+        let mut state = State::new(self.spec);
+        self.entries[first..].iter().for_each(|entry| state.take(entry, self.written(entry.at_ms)));
+        Some(state.taken(probe, newest))
+    }
+
+    fn frames(&self, probe: Probe, span: Span, each: &mut dyn FnMut(&Frame)) {
+        let start = span.start.as_millisecond();
+        let mut state = State::new(self.spec);
+        let (mut before, mut began): (Option<&Entry>, bool) = (None, false);
+        for entry in self.entries {
+            if entry.at_ms < start {
+                state.take(entry, self.written(entry.at_ms));
+                before = Some(entry).filter(|entry| !entry.failed()).or(before);
+                continue;
+            }
+            if let Some(before) = before.take().filter(|_| state.is_known()) {
+                began = true;
+                each(&frame(before, true, state.taken(probe, before)));
+            }
+            state.take(entry, self.written(entry.at_ms));
+            if entry.failed() {
+                each(&frame(entry, false, Err(entry.unknown.clone().unwrap_or_else(|| Unknown::new(Reason::Failed, "")))));
+            } else if began {
+                each(&frame(entry, entry.whole, taken(probe, entry, self.written(entry.at_ms).iter().filter(|row| !row.gone))));
+            } else if state.is_known() {
+                began = true;
+                each(&frame(entry, true, state.taken(probe, entry)));
+            }
+        }
+    }
+}
+
+fn frame(entry: &Entry, whole: bool, rows: Result<Taken, Unknown>) -> Frame {
+    Frame { at: Timestamp::from_millisecond(entry.at_ms).unwrap_or_default(), whole, rows }
+}
+
+/// The rows there are, as readings went by.
+struct State {
+    spec: &'static Spec,
+    rows: Vec<Row>,
+    places: HashMap<Vec<Label>, usize>,
+    known: bool,
+}
+
+impl State {
+    fn new(spec: &'static Spec) -> Self {
+        Self { spec, rows: Vec::new(), places: HashMap::new(), known: false }
+    }
+
+    fn is_known(&self) -> bool {
+        self.known
+    }
+
+    fn take(&mut self, entry: &Entry, written: &[Row]) {
+        if entry.failed() {
+            return;
+        }
+        if entry.whole {
+            self.known = true;
+            self.rows = written.iter().filter(|row| !row.gone).cloned().collect();
+            let labels = self.rows.iter().enumerate().map(|(place, row)| (probe_table::labels(self.spec, row), place));
+            self.places = labels.collect();
+            return;
+        }
+        for row in written {
+            let labels = probe_table::labels(self.spec, row);
+            match self.places.get(&labels) {
+                Some(place) => self.rows[*place] = row.clone(),
+                None => {
+                    self.places.insert(labels, self.rows.len());
+                    self.rows.push(row.clone());
+                }
+            }
+        }
+    }
+
+    fn taken(&self, probe: Probe, entry: &Entry) -> Result<Taken, Unknown> {
+        taken(probe, entry, self.rows.iter().filter(|row| !row.gone))
+    }
+}
+
+fn taken<'a>(probe: Probe, entry: &Entry, rows: impl Iterator<Item = &'a Row>) -> Result<Taken, Unknown> {
+    let mut taken = probe.empty(Timestamp::from_millisecond(entry.at_ms).unwrap_or_default());
+    taken.add_took(std::time::Duration::from_millis(u64::from(entry.took_ms)));
+    for row in rows {
+        taken
+            .read(&mut Source(row))
+            .map_err(|error| Unknown::new(Reason::Version, format!("another version of pgtend wrote it: {error}")))?;
+    }
+    if let Some(unknown) = &entry.unknown {
+        taken.miss(unknown.clone());
+    }
+    Ok(taken)
+}
