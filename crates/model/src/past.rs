@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::sample::{Probe, Readings, Taken, Text, Unknown};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A stretch of time: from its start on, before its end.
@@ -144,4 +145,21 @@ pub trait Past {
     /// # Errors
     /// As [`Past::sessions`].
     fn extent(&self) -> Result<Option<Span>>;
+}
+
+/// How often a probe's readings are remembered; never where it tells nothing of its own, or is asked on demand only.
+///
+/// Rows that did not change are not written, so what matters is how much changes: statements, tables and indexes of a busy server do
+/// so by the thousand.
+pub fn remembered_every(probe: Probe) -> Option<Duration> {
+    let spec = probe.spec();
+    match probe {
+        // The session history has it, sample by sample.
+        Probe::Activity => None,
+        _ if spec.on_demand() => None,
+        Probe::Statements | Probe::Tables | Probe::Indexes | Probe::Functions | Probe::HostProcess | Probe::BackendIo => {
+            Some(spec.every.max(Duration::from_secs(300)))
+        }
+        _ => Some(spec.every.max(Duration::from_secs(60))),
+    }
 }

@@ -1,7 +1,7 @@
 //! Talks to an agent: over its Unix socket, or over HTTPS with a token.
 
 use crate::api::Answer;
-use pgtend_model::document::Document;
+use pgtend_model::document::{Document, Retrospect};
 use pgtend_model::error::{Error, Kind, Result};
 use reqwest::{Certificate, Method, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
@@ -74,6 +74,14 @@ impl Client {
     /// # Errors
     /// What the agent says, or `Unreachable`.
     pub async fn document<D: Document>(&self, server: Option<&str>, params: &D::Params) -> Result<D> {
+        self.answer(self.request(Method::GET, D::PATH, server)?.query(params)).await
+    }
+
+    /// A document about the past of one of the agent's servers.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn retrospect<D: Retrospect>(&self, server: Option<&str>, params: &D::Params) -> Result<D> {
         self.answer(self.request(Method::GET, D::PATH, server)?.query(params)).await
     }
 

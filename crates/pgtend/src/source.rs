@@ -3,9 +3,9 @@
 use crate::api;
 use crate::client::Client;
 use crate::observe::Look;
-use pgtend_model::document::Document;
 use pgtend_model::document::status::{Params, Servers, Status};
-use pgtend_model::error::Result;
+use pgtend_model::document::{Document, Retrospect};
+use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::signal::{Fate, Fates, Request};
 
 /// Where documents come from.
@@ -31,6 +31,18 @@ impl Source {
         match self {
             Self::Agent { client, server } => client.document(server.as_deref(), params).await,
             Self::Direct(look) => look.document(params).await,
+        }
+    }
+
+    /// A document about the past.
+    ///
+    /// # Errors
+    /// `Usage` without an agent: only an agent remembers; otherwise as [`Source::document`].
+    pub async fn retrospect<D: Retrospect>(&mut self, params: &D::Params) -> Result<D> {
+        match self {
+            Self::Agent { client, server } => client.retrospect(server.as_deref(), params).await,
+            Self::Direct(_) => Err(Error::new(Kind::Usage, "a connection alone tells nothing of the past")
+                .hint("ask an agent that watches the server: leave out --connection; pgtend agent and pgtend up remember")),
         }
     }
 

@@ -22,8 +22,10 @@ section! {
         server: Vec<Server> = none, now;
         /// How often each probe runs and what it may cost. Every probe has its section; [probes](probes.md) lists them.
         probes: Probes = none, now;
-        /// Active Session History: sessions that do something, sampled at short intervals and kept in memory.
+        /// Active Session History: sessions that do something, sampled at short intervals, kept in memory and on disk.
         ash: Ash = none, now;
+        /// What is remembered of every probe, and snapshots for reports between two of them.
+        awr: Awr = none, now;
         /// Metrics for Prometheus.
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
@@ -48,8 +50,10 @@ section! {
         max_samples: usize = "86400" in "60 to 10000000", now;
         /// Memory for the samples of one server; when it is used up, the oldest go, whatever `max_samples` says.
         max_memory_bytes: u64 as "bytes" = "'32MB'" in "1MB to 64GB", now;
-        /// Hours for which samples are kept on disk.
-        retention_hours: u32 as "hours" = "24" in "1 to 87600", not_yet;
+        /// Hours for which samples are kept on disk. A day with 50 active sessions takes 6 to 15 MB.
+        retention_hours: u32 as "hours" = "168" in "1 to 87600", now;
+        /// Disk space for the samples of all servers together; when it is used up, the oldest go, whatever `retention_hours` says.
+        max_disk_bytes: u64 as "bytes" = "'2GB'" in "1MB to 10TB", now;
         /// Whether the text of statements is kept; without it, sessions carry the statement's identifier only.
         capture_sql_text: bool = "true", now;
         /// Whether wait events are kept.
@@ -58,6 +62,32 @@ section! {
         capture_blocking_sessions: bool = "true", now;
         /// Whether CPU and memory of each session are read from /proc, where the agent runs beside the server.
         capture_resource_usage: bool = "true", now;
+    }
+}
+
+section! {
+    /// Automatic Workload Repository: the history of counters, and snapshots for reports between two of them.
+    pub struct Awr {
+        /// Whether readings of probes are kept on disk, and snapshots taken on schedule.
+        enabled: bool = "true", now;
+        /// Minutes from one snapshot to the next.
+        snapshot_interval_minutes: u32 as "minutes" = "60" in "1 to 1440", now;
+        /// Days for which readings and snapshots are kept.
+        retention_days: u32 as "days" = "30" in "1 to 3650", now;
+        /// Days for which baselines, and what belongs to them, are kept.
+        baseline_retention_days: u32 as "days" = "90" in "1 to 3650", now;
+        /// Disk space for the readings of all servers together; when it is used up, the oldest go, whatever `retention_days` says.
+        max_disk_bytes: u64 as "bytes" = "'4GB'" in "1MB to 10TB", now;
+        /// Whether figures of statements are kept.
+        capture_sql_stats: bool = "true", now;
+        /// Whether figures of I/O are kept: by kind of object and process, of the small caches, of the host's disks.
+        capture_io_stats: bool = "true", now;
+        /// Whether figures of shared buffers are kept.
+        capture_buffer_pool_stats: bool = "true", now;
+        /// Wait events are in the session history, which `[ash]` governs: this key changes nothing.
+        capture_wait_events: bool = "true", not_yet;
+        /// Reports count the session history itself, which `[ash]` governs: this key changes nothing.
+        capture_ash_aggregation: bool = "true", not_yet;
     }
 }
 
@@ -156,11 +186,12 @@ impl Default for Effective {
             server: Vec::new(),
             probes: default_of(&Self::KEYS[1]),
             ash: default_of(&Self::KEYS[2]),
-            metrics: default_of(&Self::KEYS[3]),
-            api: default_of(&Self::KEYS[4]),
-            health_checks: default_of(&Self::KEYS[5]),
-            logging: default_of(&Self::KEYS[6]),
-            agent: default_of(&Self::KEYS[7]),
+            awr: default_of(&Self::KEYS[3]),
+            metrics: default_of(&Self::KEYS[4]),
+            api: default_of(&Self::KEYS[5]),
+            health_checks: default_of(&Self::KEYS[6]),
+            logging: default_of(&Self::KEYS[7]),
+            agent: default_of(&Self::KEYS[8]),
         }
     }
 }

@@ -18,20 +18,6 @@ enum Until {
 }
 
 const SECTIONS: &[(&str, Until)] = &[
-    (
-        "awr",
-        Until::Noted(&[
-            "enabled",
-            "snapshot_interval_minutes",
-            "retention_days",
-            "baseline_retention_days",
-            "capture_sql_stats",
-            "capture_wait_events",
-            "capture_io_stats",
-            "capture_buffer_pool_stats",
-            "capture_ash_aggregation",
-        ]),
-    ),
     ("diagnostics", Until::Noted(&["enabled", "adr_base", "max_incidents", "auto_dump_on_critical", "dump_types"])),
     ("alerts", Until::Refused("send alerts: use Prometheus' alert rules on pgtend's metrics")),
     ("backup", Until::Refused("take backups: go on with the tool that takes them now")),

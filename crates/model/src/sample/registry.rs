@@ -124,6 +124,20 @@ macro_rules! probes {
                 Ok(())
             }
 
+            /// When the rows were asked for.
+            pub fn at(&self) -> jiff::Timestamp {
+                match self {
+                    $(Self::$variant(sample) => sample.at,)+
+                }
+            }
+
+            /// How long the answer took.
+            pub fn took(&self) -> Duration {
+                match self {
+                    $(Self::$variant(sample) => sample.took,)+
+                }
+            }
+
             /// Adds to how long it took.
             pub fn add_took(&mut self, took: Duration) {
                 match self {
@@ -184,6 +198,16 @@ macro_rules! probes {
             pub fn current(&self, probe: Probe) -> Result<&dyn super::Rows, &Unknown> {
                 match probe {
                     $(Probe::$variant => self.$field.current().map(|sample| sample as &dyn super::Rows),)+
+                }
+            }
+
+            /// The newest rows of a probe with their type, as long as the newest attempt succeeded.
+            ///
+            /// # Errors
+            /// The reason why there are none now.
+            pub fn taken(&self, probe: Probe) -> Result<Taken, Unknown> {
+                match probe {
+                    $(Probe::$variant => self.$field.current().map(|sample| Taken::$variant(sample.clone())).map_err(Clone::clone),)+
                 }
             }
 

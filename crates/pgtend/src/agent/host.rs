@@ -1,5 +1,6 @@
 //! Watches the host of one server: its processes, memory and disks. It goes on when the server no longer answers.
 
+use super::memory::Memory;
 use super::server::Server;
 use super::settings::Settings;
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct HostWatch {
     server: Server,
     data_directory: PathBuf,
+    memory: Memory,
     ends: CancellationToken,
     schedule: Schedule,
     host: Option<Host>,
@@ -26,10 +28,10 @@ pub(super) struct HostWatch {
 
 impl HostWatch {
     /// The watch, where the agent was told the data directory.
-    pub(super) fn new(settings: &Settings, server: Server, ends: CancellationToken) -> Option<Self> {
+    pub(super) fn new(settings: &Settings, server: Server, memory: Memory, ends: CancellationToken) -> Option<Self> {
         let data_directory = settings.server.data_directory.clone()?;
         let schedule = Schedule::new(settings.cadence(Origin::Host));
-        Some(Self { server, data_directory, ends, schedule, host: None, seen: Postmaster::NotWatched })
+        Some(Self { server, data_directory, memory, ends, schedule, host: None, seen: Postmaster::NotWatched })
     }
 
     /// Blocks until it is told to end.
@@ -95,6 +97,10 @@ impl HostWatch {
             Some(host) => host.read(probe),
             None => Err(Unknown::new(Reason::Unreachable, "the server does not run")),
         };
+        match &outcome {
+            Ok(taken) => self.memory.reading(taken),
+            Err(unknown) => self.memory.unknown(probe, unknown),
+        }
         self.server.update(|view| match outcome {
             Ok(taken) => view.readings.put(taken),
             Err(unknown) => view.readings.fail(probe, unknown),

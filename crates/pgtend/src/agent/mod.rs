@@ -2,15 +2,19 @@
 
 mod custom;
 mod host;
+mod memory;
 mod order;
+mod recording;
 mod server;
 mod settings;
+mod snapshots;
 mod statement_texts;
 pub mod tasks;
 mod visit;
 mod watch;
 
 pub use order::{Order, Outcome};
+pub use recording::Recording;
 pub use server::Server;
 pub use settings::Settings;
 
@@ -31,6 +35,7 @@ pub struct Agent(Arc<Inner>);
 struct Inner {
     config: ArcSwap<Effective>,
     watched: ArcSwap<Vec<Watched>>,
+    recording: Recording,
     tasks: Tasks,
     started_at: jiff::Timestamp,
 }
@@ -46,10 +51,16 @@ impl Agent {
     /// Starts to watch the servers of a configuration.
     ///
     /// # Errors
-    /// When a connection string, or a file that it names, cannot be read. A server that cannot be reached is no error.
+    /// When a connection string, or a file that it names, cannot be read; when the history cannot be written, or another agent writes
+    /// it. A server that cannot be reached is no error.
     pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
-        let inner =
-            Inner { config: ArcSwap::from_pointee(config.clone()), watched: ArcSwap::default(), tasks, started_at: jiff::Timestamp::now() };
+        let inner = Inner {
+            config: ArcSwap::from_pointee(config.clone()),
+            watched: ArcSwap::default(),
+            recording: Recording::start(&config, &tasks)?,
+            tasks,
+            started_at: jiff::Timestamp::now(),
+        };
         let agent = Self(Arc::new(inner));
         agent.reload(config)?;
         Ok(agent)
@@ -68,6 +79,7 @@ impl Agent {
             watched.ends.cancel();
         }
         self.0.watched.store(Arc::new(new));
+        self.0.recording.reload(&config);
         self.0.config.store(Arc::new(config));
         Ok(())
     }
@@ -77,14 +89,23 @@ impl Agent {
         if let Some(known) = known.filter(|known| known.settings.same(&settings)) {
             return known.clone();
         }
-        let (server, orders) = known.map_or_else(|| Server::new(&settings), |known| known.server.renewed(&settings));
+        let (server, orders) = known.map_or_else(|| Server::new(&settings, &self.0.recording), |known| known.server.renewed(&settings));
         let ends = self.0.tasks.token();
-        let watch = watch::Watch::new(settings.clone(), server.clone(), orders, ends.clone());
+        let watch = watch::Watch::new(settings.clone(), server.clone(), orders, self.memory(&settings), ends.clone());
         self.0.tasks.spawn(format!("watch {}", server.name()), watch.run());
-        if let Some(host) = host::HostWatch::new(&settings, server.clone(), ends.clone()) {
+        if let Some(host) = host::HostWatch::new(&settings, server.clone(), self.memory(&settings), ends.clone()) {
             self.0.tasks.spawn_blocking(format!("host {}", server.name()), move || host.run());
         }
         Watched { settings, server, ends }
+    }
+
+    fn memory(&self, settings: &Settings) -> memory::Memory {
+        memory::Memory::new(self.0.recording.clone(), &settings.server.name, settings.awr.clone())
+    }
+
+    /// The history of all servers.
+    pub fn recording(&self) -> &Recording {
+        &self.0.recording
     }
 
     /// The configuration in force.

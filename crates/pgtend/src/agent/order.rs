@@ -1,6 +1,7 @@
 //! What may be asked of a watched server's connection beyond its probes. Each order is decided elsewhere; here it is only carried out.
 
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::past::Snapshot;
 use pgtend_model::sample::Probe;
 use pgtend_model::signal::{Signal, Target};
 use pgtend_postgres::connect::Session;
@@ -18,6 +19,8 @@ pub enum Order {
     },
     /// Run these probes now, unless their newest rows are only just taken: probes that do not run by themselves, or do so rarely.
     Read(Vec<Probe>),
+    /// Read everything that is remembered, remember it, and make a snapshot of that instant. The word says why.
+    Snapshot(&'static str),
 }
 
 /// What an order gave.
@@ -27,6 +30,8 @@ pub enum Outcome {
     Signalled(Vec<pgtend_model::signal::Fate>),
     /// The rows, or why there are none, are in the view.
     Read,
+    /// The snapshot.
+    Snapshot(Snapshot),
 }
 
 pub(super) async fn send(session: &Session, signal: Signal, targets: &[Target], patience: Duration) -> Result<Outcome> {

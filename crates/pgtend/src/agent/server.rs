@@ -1,6 +1,7 @@
 //! One watched server as the rest of the agent sees it: what is known of it now, and a way to ask something of its connection.
 
 use super::order::{Order, Outcome};
+use super::recording::Recording;
 use super::settings::Settings;
 use arc_swap::ArcSwap;
 use pgtend_model::ash::Ring;
@@ -8,6 +9,7 @@ use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Probe, Reason, Unknown};
 use pgtend_model::view::View;
+use pgtend_store::history::Remembered;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -26,16 +28,17 @@ pub struct Server {
     working: Arc<Mutex<View>>,
     ash: Arc<RwLock<Ring>>,
     orders: mpsc::Sender<Envelope>,
+    recording: Recording,
 }
 
 impl Server {
     /// A server of which nothing is known yet, and the orders that its watch has to take.
-    pub(super) fn new(settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
-        Self::knowing(View::unseen(&settings.server.name, settings.target.address()), settings)
+    pub(super) fn new(settings: &Settings, recording: &Recording) -> (Self, mpsc::Receiver<Envelope>) {
+        Self::knowing(View::unseen(&settings.server.name, settings.target.address()), settings, recording)
     }
 
     /// A server of which something is known already.
-    fn knowing(mut view: View, settings: &Settings) -> (Self, mpsc::Receiver<Envelope>) {
+    fn knowing(mut view: View, settings: &Settings, recording: &Recording) -> (Self, mpsc::Receiver<Envelope>) {
         view.data_directory.clone_from(&settings.server.data_directory);
         for spec in SPECS {
             if let Some(unknown) = settings.never(spec.probe) {
@@ -51,6 +54,7 @@ impl Server {
             working: Arc::new(Mutex::new(view)),
             ash: Arc::new(RwLock::new(ash)),
             orders: sender,
+            recording: recording.clone(),
         };
         (server, orders)
     }
@@ -64,7 +68,7 @@ impl Server {
             view.readings = known.readings.clone();
             view.statement_texts = known.statement_texts.clone();
         }
-        let (mut server, orders) = Self::knowing(view, settings);
+        let (mut server, orders) = Self::knowing(view, settings, &self.recording);
         server.ash = self.ash.clone();
         let mut ring = server.ash.write().unwrap_or_else(PoisonError::into_inner);
         let (most_samples, most_bytes) = ash_bounds(settings);
@@ -87,6 +91,17 @@ impl Server {
     /// Its active session history.
     pub fn ash(&self) -> &RwLock<Ring> {
         &self.ash
+    }
+
+    /// What is remembered of it, as far as it is on disk.
+    pub fn past(&self) -> Remembered {
+        self.recording.history().server(&self.name)
+    }
+
+    /// What is remembered of it, up to now.
+    pub async fn whole_past(&self) -> Remembered {
+        self.recording.flushed().await;
+        self.past()
     }
 
     /// Whether both are the same watch, not merely of the same server.

@@ -1,7 +1,7 @@
 //! How one server is watched: what the configuration says, resolved for that server.
 
 use pgtend_model::ash::Capture;
-use pgtend_model::config::effective::Ash;
+use pgtend_model::config::effective::{Ash, Awr};
 use pgtend_model::config::metrics::Custom;
 use pgtend_model::config::probes::Probes;
 use pgtend_model::config::{self, Effective};
@@ -23,6 +23,8 @@ pub struct Settings {
     pub target: Target,
     /// How sessions are sampled.
     pub ash: Ash,
+    /// What is remembered, and when snapshots are taken.
+    pub awr: Awr,
     /// How often probes run and what they may cost.
     pub probes: Probes,
     /// The user's own metrics on this server.
@@ -47,6 +49,7 @@ impl Settings {
             server: server.clone(),
             target,
             ash: config.ash.clone(),
+            awr: config.awr.clone(),
             probes: config.probes.clone(),
             custom,
             custom_budget: config.metrics.custom_budget,
@@ -65,6 +68,7 @@ impl Settings {
     pub fn same(&self, other: &Self) -> bool {
         self.server == other.server
             && self.ash == other.ash
+            && self.awr == other.awr
             && self.probes == other.probes
             && self.custom == other.custom
             && self.custom_budget == other.custom_budget

@@ -1,15 +1,19 @@
 //! Watches one server: one connection, rounds of probes under a time budget, and patience when it is gone.
 
 use super::custom::CustomMetrics;
+use super::memory::Memory;
 use super::order::{Order, Outcome, not_connected, send};
 use super::server::{Envelope, Server};
 use super::settings::Settings;
+use super::snapshots::{self, Snapshots};
 use super::statement_texts::StatementTexts;
 use super::visit;
 use jiff::Timestamp;
 use pgtend_model::ash::cpu_ms;
 use pgtend_model::error::{Error, Kind};
-use pgtend_model::sample::{Origin, Probe, Reason, Scope, Unknown};
+use pgtend_model::past::Snapshot;
+use pgtend_model::sample::registry::SPECS;
+use pgtend_model::sample::{Origin, Probe, Reason, Scope, Taken, Unknown};
 use pgtend_model::schedule::{Schedule, backoff};
 use pgtend_model::view::{Link, Postmaster};
 use pgtend_postgres::connect::Session;
@@ -29,6 +33,8 @@ pub(super) struct Watch {
     settings: Settings,
     server: Server,
     orders: mpsc::Receiver<Envelope>,
+    memory: Memory,
+    snapshots: Snapshots,
     ends: CancellationToken,
     texts: Texts,
     schedule: Schedule,
@@ -45,13 +51,22 @@ enum End {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings, server: Server, orders: mpsc::Receiver<Envelope>, ends: CancellationToken) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        server: Server,
+        orders: mpsc::Receiver<Envelope>,
+        memory: Memory,
+        ends: CancellationToken,
+    ) -> Self {
+        let snapshots = Snapshots::new(&settings.awr, Timestamp::now());
         let schedule = Schedule::new(settings.cadence(Origin::Query));
         let custom = CustomMetrics::new(&settings);
         Self {
             settings,
             server,
             orders,
+            memory,
+            snapshots,
             ends,
             custom,
             statement_texts: StatementTexts::default(),
@@ -95,6 +110,7 @@ impl Watch {
     async fn rounds(&mut self, session: &Session) -> Error {
         let mut prober = Prober::new(session.version(), self.settings.server.statement_timeout).bounded(self.settings.bounds());
         let mut refreshed = Instant::now();
+        let mut connected = true;
         loop {
             if refreshed.elapsed() >= REFRESH_EVERY {
                 prober.refresh();
@@ -105,6 +121,10 @@ impl Watch {
             if let Err(error) = outcome {
                 return error;
             }
+            if let Err(error) = self.snapshot_in_time(session, &mut prober, connected).await {
+                return error;
+            }
+            connected = false;
             if let Err(error) = self.rest(session, &mut prober).await {
                 return error;
             }
@@ -139,7 +159,49 @@ impl Watch {
                 }
                 Ok(Ok(Outcome::Read))
             }
+            Order::Snapshot(reason) => Ok(self.snapshot(session, prober, reason).await?.map(Outcome::Snapshot)),
         }
+    }
+
+    async fn snapshot_in_time(&mut self, session: &Session, prober: &mut Prober, connected: bool) -> Result<(), Error> {
+        let now = Timestamp::now();
+        let reason = if self.snapshots.due(now) {
+            "scheduled"
+        } else if connected && self.snapshots.due_at_connect(&self.server, now) {
+            "connect"
+        } else {
+            return Ok(());
+        };
+        if let Err(error) = self.snapshot(session, prober, reason).await? {
+            tracing::error!(server = self.server.name(), error = error.what, place = error.place, "the snapshot could not be kept");
+        }
+        Ok(())
+    }
+
+    /// Reads everything that is remembered, and makes a snapshot of it.
+    async fn snapshot(&mut self, session: &Session, prober: &mut Prober, reason: &str) -> Result<Result<Snapshot, Error>, Error> {
+        self.memory.all_due();
+        let cadence = self.settings.cadence(Origin::Query);
+        let probes: Vec<Probe> = SPECS.iter().map(|spec| spec.probe).filter(|probe| self.memory.remembers(*probe)).collect();
+        let asked = probes.iter().copied().filter(|probe| cadence.contains_key(probe));
+        let (whole, per_database): (Vec<Probe>, Vec<Probe>) = asked.partition(|probe| probe.spec().scope == Scope::Server);
+        for probe in whole {
+            self.probe(session, prober, probe).await?;
+        }
+        if !per_database.is_empty() {
+            let ends = Instant::now() + self.settings.server.round_budget;
+            self.per_database(session, prober, &per_database, ends).await?;
+        }
+        let view = self.server.view();
+        for probe in probes.iter().filter(|probe| probe.spec().origin == Origin::Host) {
+            match view.readings.taken(*probe) {
+                Ok(taken) => self.memory.reading(&taken),
+                Err(unknown) => self.memory.unknown(*probe, &unknown),
+            }
+        }
+        self.memory.texts(view.statement_texts.iter().map(|(id, text)| (*id, text.clone())).collect());
+        self.memory.recording().flushed().await;
+        Ok(snapshots::add(&self.server, &probes, reason))
     }
 
     /// Many who ask at once are answered by one reading.
@@ -172,8 +234,8 @@ impl Watch {
         let outcome = prober.run(session.client(), probe, &mut self.texts, &mut taken).await;
         taken.add_took(asked.elapsed());
         match outcome {
-            Ok(()) => self.server.update(|view| view.readings.put(taken)),
-            Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(probe, unknown)),
+            Ok(()) => self.put(taken),
+            Err(Failure::Probe(unknown)) => self.fail(probe, unknown),
             Err(Failure::Session(error)) => return Err(error),
         }
         match probe {
@@ -190,12 +252,22 @@ impl Watch {
             self.schedule.ran(*probe, self.began.elapsed());
         }
         for outcome in visit::all(&self.settings, session, prober, &mut self.texts, due, ends).await? {
-            self.server.update(|view| match outcome {
-                Ok(taken) => view.readings.put(taken),
-                Err((probe, unknown)) => view.readings.fail(probe, unknown),
-            });
+            match outcome {
+                Ok(taken) => self.put(taken),
+                Err((probe, unknown)) => self.fail(probe, unknown),
+            }
         }
         Ok(())
+    }
+
+    fn put(&mut self, taken: Taken) {
+        self.memory.reading(&taken);
+        self.server.update(|view| view.readings.put(taken));
+    }
+
+    fn fail(&mut self, probe: Probe, unknown: Unknown) {
+        self.memory.unknown(probe, &unknown);
+        self.server.update(|view| view.readings.fail(probe, unknown));
     }
 
     async fn custom(&mut self, session: &Session) -> Result<(), Error> {
@@ -221,14 +293,23 @@ impl Watch {
         let outcome = prober.run_with(session.client(), Probe::StatementTexts, &[&wanted], &mut self.texts, &mut taken).await;
         self.statement_texts.asked(self.began.elapsed(), asked.elapsed());
         match outcome {
-            Ok(()) => self.server.update(|view| {
-                view.readings.put(taken);
-                StatementTexts::keep(view);
-            }),
+            Ok(()) => {
+                self.remember_texts(&taken);
+                self.server.update(|view| {
+                    view.readings.put(taken);
+                    StatementTexts::keep(view);
+                });
+            }
             Err(Failure::Probe(unknown)) => self.server.update(|view| view.readings.fail(Probe::StatementTexts, unknown)),
             Err(Failure::Session(error)) => return Err(error),
         }
         Ok(())
+    }
+
+    fn remember_texts(&self, taken: &Taken) {
+        if let Taken::StatementTexts(sample) = taken {
+            self.memory.texts(sample.rows.iter().map(|row| (row.queryid, row.query.clone())).collect());
+        }
     }
 
     fn remember_sessions(&self) {
@@ -236,6 +317,9 @@ impl Watch {
         if let Ok(sample) = view.readings.activity.current() {
             let mut ring = self.server.ash().write().unwrap_or_else(PoisonError::into_inner);
             ring.record(sample, &cpu_ms(&view.readings.host_process, self.settings.ash.sample_interval_seconds));
+            if let Some(tick) = ring.newest().cloned() {
+                self.memory.tick(tick);
+            }
         }
     }
 
@@ -256,10 +340,14 @@ impl Watch {
             Link::Connecting | Link::Up { .. } => {
                 let target = self.settings.target.address();
                 tracing::error!(server = self.server.name(), target, error = error.what, hint = error.hint, "server lost");
+                self.memory.all_due();
                 now
             }
         };
         let asked: Vec<Probe> = self.settings.cadence(Origin::Query).into_keys().collect();
+        for probe in &asked {
+            self.memory.unknown(*probe, &Unknown::new(Reason::Unreachable, error.what.clone()));
+        }
         self.server.update(|view| {
             for probe in asked {
                 view.readings.fail(probe, Unknown::new(Reason::Unreachable, error.what.clone()));

@@ -7,7 +7,8 @@ use super::process;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
 use pgtend_model::document::overview::Watched;
-use pgtend_model::document::{Document, Overview, Whole};
+use pgtend_model::document::{Document, Overview, Retrospect, Whole};
+use pgtend_model::error::{Error, Kind};
 use pgtend_model::sample::Probe;
 use serde::Deserialize;
 use std::sync::PoisonError;
@@ -27,6 +28,11 @@ impl Routes {
         self.add(Endpoint::get(D::PATH, D::ABOUT).needs(needs).params::<Which>().params::<D::Params>().data::<D>(), document::<D>)
     }
 
+    /// A document about the past of one server.
+    pub(super) fn retrospect<D: Retrospect>(self) -> Self {
+        self.add(Endpoint::get(D::PATH, D::ABOUT).params::<Which>().params::<D::Params>().data::<D>(), retrospect::<D>)
+    }
+
     /// A document about the agent, or about all its servers.
     pub(super) fn overview<O: Overview>(self) -> Self {
         self.add(Endpoint::get(O::PATH, O::ABOUT).params::<O::Params>().data::<O>(), overview::<O>)
@@ -43,6 +49,21 @@ async fn document<D: Document>(
     let on_demand: Vec<Probe> = D::PROBES.iter().copied().filter(|probe| config.probes.every(*probe).is_zero()).collect();
     server.read(&on_demand, D::FRESH).await;
     Ok(Answer::new(api.agent().tell(&server, |known| D::build(known, &params))?))
+}
+
+async fn retrospect<D: Retrospect>(
+    State(api): State<Api>,
+    Params(which): Params<Which>,
+    Params(params): Params<D::Params>,
+) -> Result<Answer<D>, Failed> {
+    let past = api.agent().server(which.server.as_deref())?.whole_past().await;
+    Ok(Answer::new(blocking(move || D::build(&past, jiff::Timestamp::now(), &params)).await?))
+}
+
+/// Reads files on a thread for that.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("the history could not be read: {error}"))))
 }
 
 async fn overview<O: Overview>(State(api): State<Api>, Params(params): Params<O::Params>) -> Result<Answer<O>, Failed> {

@@ -46,6 +46,7 @@ pub(super) fn all() -> Routes {
         .overview::<ash::config::Config>()
         .overview::<monitoring::health::Health>()
         .overview::<monitoring::stats::Stats>()
+        .retrospect::<monitoring::history::History>()
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list)
         .signals();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))

@@ -130,7 +130,7 @@ async fn carry_out(server: &Server, caller: &Caller, request: &Request) -> Resul
         true => vec![Fate::Planned; cleared.len()],
         false => match server.order(Order::Signal { signal: request.signal, targets: cleared.clone() }).await {
             Ok(Outcome::Signalled(fates)) => fates,
-            Ok(Outcome::Read) => return Err(Error::new(Kind::Internal, "a signal was answered as a reading")),
+            Ok(Outcome::Read | Outcome::Snapshot(_)) => return Err(Error::new(Kind::Internal, "a signal was answered as a reading")),
             Err(error) => {
                 cleared.iter().for_each(|target| log(server, caller, request, target, &error.what));
                 return Err(error);

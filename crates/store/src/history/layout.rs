@@ -195,7 +195,8 @@ fn valid(files: Vec<Sealed>, journals: &[JournalFile]) -> (Vec<Sealed>, Vec<Seal
             *path != file.path && *first <= file.numbers.0 && file.numbers.1 <= *last && (*first, *last) != file.numbers
         });
         let spanned = spanned || (file.hour.is_some() && days.iter().any(|(_, numbers)| *numbers == file.numbers));
-        !spanned && !(file.hour.is_some() && journals.iter().any(|journal| journal.number == file.numbers.0))
+        let early = file.hour.is_some() && journals.iter().any(|journal| journal.number == file.numbers.0);
+        !spanned && !early
     };
     files.into_iter().partition(|file| stands(file))
 }

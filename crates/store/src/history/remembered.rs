@@ -106,7 +106,7 @@ impl Remembered {
         self.sealed(ASH, Some(&columns), span, each)?;
         let mut sessions = Sessions::default();
         self.journals(span, &mut |batch| sessions.add(&batch))?;
-        let Some(table) = sessions.to_arrow()? else { return Ok(()) };
+        let Some(table) = sessions.table()? else { return Ok(()) };
         let places: Vec<usize> = columns.iter().filter_map(|name| table.schema().index_of(name).ok()).collect();
         each(&table.project(&places).map_err(io::Error::other)?);
         Ok(())

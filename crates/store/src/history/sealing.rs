@@ -26,7 +26,7 @@ pub(super) fn seal(layout: &Layout, server: &str, file: &JournalFile) -> io::Res
         content.add_frames(&batch, &|_| true);
     })?;
     let place = |dataset: &str| layout.sealed(dataset, server, file);
-    if let Some(table) = content.sessions.to_arrow()? {
+    if let Some(table) = content.sessions.table()? {
         write(&place(ASH), table)?;
     }
     if let Some(table) = content.sessions.ticks()? {
@@ -87,7 +87,7 @@ pub(super) fn compact(layout: &Layout, dataset: &str, server: &str, date: Date, 
     match dataset {
         ASH => parquet_file::write(&path, &ash_schema(), groups(files))?,
         TICKS => parquet_file::write(&path, &ticks_schema(), groups(files))?,
-        FRAMES => write(&path, frame_table::to_arrow(&mut read_all(files, |batch| frame_table::from_arrow(batch))?)?)?,
+        FRAMES => write(&path, frame_table::to_arrow(&mut read_all(files, frame_table::from_arrow)?)?)?,
         probe => {
             let Some(spec) = spec(probe) else { return Ok(None) };
             compact_probe(&path, spec, files)?;

@@ -95,7 +95,7 @@ impl Sessions {
     }
 
     /// The samples as a table.
-    pub(super) fn to_arrow(&mut self) -> io::Result<Option<RecordBatch>> {
+    pub(super) fn table(&mut self) -> io::Result<Option<RecordBatch>> {
         if self.rows.is_empty() {
             return Ok(None);
         }

@@ -187,5 +187,5 @@ fn the_sections_of_the_guide_are_accepted() {
     "#;
     let parsed = parse(&with(text), "pgtend.toml").unwrap();
     let notices: Vec<&str> = parsed.notices.iter().map(|notice| notice.text.split(' ').next().unwrap()).collect();
-    assert_eq!(notices, ["ash.retention_hours", "[awr]", "health_checks.interval_seconds", "[diagnostics]"]);
+    assert_eq!(notices, ["awr.capture_wait_events", "awr.capture_ash_aggregation", "health_checks.interval_seconds", "[diagnostics]"]);
 }

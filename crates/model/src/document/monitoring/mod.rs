@@ -1,6 +1,7 @@
 //! The agent about itself: whether it sees what it should, and what that costs.
 
 pub mod health;
+pub mod history;
 pub mod stats;
 
 use crate::sample::Unknown;

@@ -1,0 +1,183 @@
+//! Hands what was seen to the history, which writes it on a thread of its own: watching never waits for a disk.
+
+use jiff::Timestamp;
+use pgtend_model::ash::Tick;
+use pgtend_model::config::Effective;
+use pgtend_model::error::Result;
+use pgtend_model::sample::{Probe, Taken, Text, Unknown};
+use pgtend_store::history::{History, Origin, Policy, Recorder};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::tasks::Tasks;
+
+/// The directory of the history, in the agent's state directory.
+const DIRECTORY: &str = "history";
+/// How often what was recorded is made durable: a kill -9 loses at most this.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How often is looked for hours that are over and files that are too old.
+const TEND_EVERY: Duration = Duration::from_secs(60);
+/// Most that waits for the writer; what does not fit is lost, and said to be.
+const MOST_WAITING: usize = 4096;
+
+/// Something to remember.
+enum Message {
+    Tick { server: Arc<str>, tick: Tick },
+    Reading { server: Arc<str>, at: Timestamp, took: Duration, taken: Box<Taken> },
+    Unknown { server: Arc<str>, at: Timestamp, probe: Probe, why: Unknown },
+    Texts { server: Arc<str>, texts: Vec<(i64, Text)> },
+    Flush(oneshot::Sender<()>),
+}
+
+/// The way to the history. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    history: History,
+    messages: SyncSender<Message>,
+}
+
+impl Recording {
+    /// Opens the history and starts to write it.
+    ///
+    /// # Errors
+    /// When its directory cannot be used, or another agent uses it.
+    pub(super) fn start(config: &Effective, tasks: &Tasks) -> Result<Self> {
+        let history = History::open(&config.agent.state_directory.join(DIRECTORY), policy(config))?;
+        let recorder = history.recorder()?;
+        let (sender, receiver) = sync_channel(MOST_WAITING);
+        let ends = tasks.token();
+        tasks.spawn_blocking("history", move || Writer::new(recorder).run(&receiver, &ends));
+        Ok(Self { history, messages: sender })
+    }
+
+    /// The history itself, to read.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Goes over to another configuration.
+    pub(super) fn reload(&self, config: &Effective) {
+        self.history.set_policy(policy(config));
+    }
+
+    pub(super) fn tick(&self, server: &Arc<str>, tick: Tick) {
+        self.send(Message::Tick { server: server.clone(), tick });
+    }
+
+    pub(super) fn reading(&self, server: &Arc<str>, at: Timestamp, took: Duration, taken: Taken) {
+        self.send(Message::Reading { server: server.clone(), at, took, taken: Box::new(taken) });
+    }
+
+    pub(super) fn unknown(&self, server: &Arc<str>, at: Timestamp, probe: Probe, why: Unknown) {
+        self.send(Message::Unknown { server: server.clone(), at, probe, why });
+    }
+
+    pub(super) fn texts(&self, server: &Arc<str>, texts: Vec<(i64, Text)>) {
+        if !texts.is_empty() {
+            self.send(Message::Texts { server: server.clone(), texts });
+        }
+    }
+
+    /// Waits until everything that was handed over is durable, and so can be read.
+    pub async fn flushed(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Message::Flush(sender));
+        let _the_writer_is_gone = receiver.await;
+    }
+
+    fn send(&self, message: Message) {
+        if let Err(TrySendError::Full(_)) = self.messages.try_send(message) {
+            tracing::warn!("the disk is too slow for the history: a reading is lost");
+        }
+    }
+}
+
+/// How long and how much is kept.
+fn policy(config: &Effective) -> Policy {
+    let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3600);
+    Policy {
+        ash_keep: hours(config.ash.retention_hours),
+        ash_max_bytes: config.ash.max_disk_bytes,
+        awr_keep: hours(config.awr.retention_days * 24),
+        awr_max_bytes: config.awr.max_disk_bytes,
+        baseline_keep: hours(config.awr.baseline_retention_days * 24),
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    recorder: Recorder,
+    /// Statements whose text a session was seen with, by server.
+    sampled: HashSet<(Arc<str>, i64)>,
+    flushed: Instant,
+    tended: Instant,
+}
+
+impl Writer {
+    fn new(recorder: Recorder) -> Self {
+        let now = Instant::now();
+        Self { recorder, sampled: HashSet::new(), flushed: now, tended: now }
+    }
+
+    fn run(mut self, messages: &Receiver<Message>, ends: &CancellationToken) {
+        self.recorder.tend(Timestamp::now());
+        while !ends.is_cancelled() {
+            match messages.recv_timeout(Duration::from_millis(500)) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.flushed.elapsed() >= FLUSH_EVERY {
+                self.flush();
+            }
+            if self.tended.elapsed() >= TEND_EVERY {
+                self.recorder.tend(Timestamp::now());
+                self.tended = Instant::now();
+            }
+        }
+        messages.try_iter().for_each(|message| self.take(message));
+    }
+
+    fn flush(&mut self) {
+        self.recorder.flush();
+        self.flushed = Instant::now();
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Tick { server, tick } => {
+                self.recorder.tick(&server, &tick);
+                self.sampled_texts(&server, &tick);
+            }
+            Message::Reading { server, at, took, taken } => self.recorder.reading(&server, at, took, &taken),
+            Message::Unknown { server, at, probe, why } => self.recorder.unknown(&server, at, probe, &why),
+            Message::Texts { server, texts } => self.keep(&server, &texts, Origin::Statements),
+            Message::Flush(done) => {
+                self.flush();
+                let _nobody_waits_any_more = done.send(());
+            }
+        }
+    }
+
+    /// Texts of statements that only sessions show: PostgreSQL 13 has no identifiers, and pg_stat_statements may not be there.
+    fn sampled_texts(&mut self, server: &Arc<str>, tick: &Tick) {
+        let statements = tick.sessions.iter().filter_map(|session| session.statement.as_ref());
+        let new: Vec<(i64, Text)> = statements
+            .filter(|statement| !statement.text.is_empty() && self.sampled.insert((server.clone(), statement.id)))
+            .map(|statement| (statement.id, statement.text.clone()))
+            .collect();
+        if !new.is_empty() {
+            self.keep(server, &new, Origin::Sampled);
+        }
+    }
+
+    fn keep(&mut self, server: &str, texts: &[(i64, Text)], origin: Origin) {
+        if let Err(error) = self.recorder.texts(server, texts, origin, Timestamp::now()) {
+            tracing::error!(server, error = error.what, place = error.place, "texts of statements could not be kept");
+        }
+    }
+}
