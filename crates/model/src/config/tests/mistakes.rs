@@ -67,7 +67,7 @@ fn mistakes() -> Vec<(&'static str, String)> {
         // A backup that is not taken is worse than an agent that does not start.
         ("section that somebody would rely on", with("[backup]\nrepository = \"/backups\"\n")),
         // Less is seen than was asked for: a notice.
-        ("section of a later version", with("[awr]\nenabled = true\nretention_days = 30\n[ash]\nretention_hours = 48\n")),
+        ("section of a later version", with("[diagnostics]\nenabled = true\nmax_incidents = 30\n[awr]\ncapture_wait_events = false\n")),
         ("typo in a section of a later version", with("[awr]\nretention = 30\n")),
         ("section of a later version that asks for nothing", with("[backup]\nenabled = false\n[awr]\nenabled = false\n")),
         ("api open to other machines", with("[api]\nlisten = \"0.0.0.0:8080\"\nanonymous = \"viewer\"\n")),
