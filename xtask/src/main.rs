@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod docs;
 mod run;
+mod screenshots;
 mod servers;
 mod tidy;
 
@@ -27,6 +28,8 @@ enum Chore {
     Tidy,
     /// Let pgtend write its reference (docs/reference/).
     GenDocs(docs::Arguments),
+    /// Take the pictures in docs/screenshots/ anew, from a real run.
+    Screenshots,
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Chore::Servers(arguments) => servers::install(&arguments),
         Chore::Tidy => tidy::check(),
         Chore::GenDocs(arguments) => docs::generate(&arguments),
+        Chore::Screenshots => screenshots::take(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -174,7 +174,8 @@ pub async fn say(child: &mut Child, sql: &str) {
     stdin.flush().await.unwrap();
 }
 
-fn psql(cluster: &Cluster, name: &str) -> tokio::process::Command {
+/// `psql` as the superuser under this application name.
+pub fn psql(cluster: &Cluster, name: &str) -> tokio::process::Command {
     let mut command = cluster.client("psql");
     command.env("PGAPPNAME", name).arg("-qAtX").stdout(Stdio::null()).stderr(Stdio::piped());
     command

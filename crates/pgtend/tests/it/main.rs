@@ -11,5 +11,6 @@ mod load;
 mod metrics;
 mod probes;
 mod process;
+mod screenshots;
 mod up;
 mod watch;
