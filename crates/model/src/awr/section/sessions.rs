@@ -185,5 +185,7 @@ fn sessions(active: &Active) -> Vec<SessionTime> {
             *row.cpu_seconds.get_or_insert(0.0) += count.cpu_ms / 1000.0;
         }
     }
-    super::top(sessions.into_values().collect(), MOST, |row| row.seconds + row.idle_in_transaction_seconds / 1e6)
+    let mut sessions: Vec<SessionTime> = sessions.into_values().collect();
+    sessions.sort_by_key(|row| (row.pid, row.started_at));
+    super::top(sessions, MOST, |row| row.seconds + row.idle_in_transaction_seconds / 1e6)
 }
