@@ -55,7 +55,7 @@ impl Entry {
 pub(super) fn schema() -> Arc<Schema> {
     let word = || DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
     Arc::new(Schema::new(vec![
-        delta(Field::new("at", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false)),
+        delta(Field::new("sample_time", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false)),
         Field::new("probe", word(), true),
         Field::new("took_ms", DataType::UInt32, false),
         Field::new("whole", DataType::Boolean, false),
@@ -91,7 +91,7 @@ pub(super) fn from_arrow(batch: &RecordBatch) -> Vec<Entry> {
         let array = batch.column_by_name(name).and_then(|array| array.as_primitive_opt::<UInt32Type>())?;
         array.is_valid(row).then(|| array.value(row))
     };
-    let at = batch.column_by_name("at").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
+    let at = batch.column_by_name("sample_time").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
     let whole = batch.column_by_name("whole").and_then(|array| array.as_boolean_opt());
     let entry = |row: usize| Entry {
         at_ms: at.map_or(0, |at| at.value(row)),

@@ -55,7 +55,7 @@ fn properties(schema: &Schema) -> io::Result<WriterProperties> {
         .set_created_by(format!("pgtend {}", env!("CARGO_PKG_VERSION")))
         .set_key_value_metadata(Some(vec![version]))
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_column_statistics_enabled(ColumnPath::from("at"), EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(ColumnPath::from("sample_time"), EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(usize::MAX));
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
@@ -108,11 +108,11 @@ fn mask(schema: &Schema, parquet: &parquet::schema::types::SchemaDescriptor, col
     ProjectionMask::roots(parquet, there)
 }
 
-/// Row groups by the statistics of the column `at`, in ms.
+/// Row groups by the statistics of the column `sample_time`, in ms.
 fn groups_within(metadata: &ArrowReaderMetadata, (from, to): (i64, i64)) -> Vec<usize> {
     let groups = metadata.metadata().row_groups().iter().enumerate();
     let reaches = |group: &parquet::file::metadata::RowGroupMetaData| {
-        let at = group.columns().iter().find(|column| column.column_path().string() == "at");
+        let at = group.columns().iter().find(|column| column.column_path().string() == "sample_time");
         let Some(parquet::file::statistics::Statistics::Int64(range)) = at.and_then(|column| column.statistics()) else { return true };
         range.min_opt().is_none_or(|min| *min < to) && range.max_opt().is_none_or(|max| *max >= from)
     };

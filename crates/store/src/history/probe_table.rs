@@ -39,7 +39,7 @@ pub(super) enum Value {
 /// The columns of a probe's table.
 pub(super) fn schema(spec: &Spec) -> Arc<Schema> {
     let mut fields = vec![
-        delta(Field::new("at", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false)),
+        delta(Field::new("sample_time", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false)),
         Field::new("gone", DataType::Boolean, false),
     ];
     fields.extend(spec.columns.iter().map(field));
@@ -204,7 +204,7 @@ fn array(ty: Type, place: usize, rows: &[Row]) -> ArrayRef {
 
 /// A table's rows, in the order of the probe's columns now; a column that an older file has not is null.
 pub(super) fn from_arrow(spec: &Spec, batch: &RecordBatch) -> Vec<Row> {
-    let at = batch.column_by_name("at").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
+    let at = batch.column_by_name("sample_time").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
     let gone = batch.column_by_name("gone").and_then(|array| array.as_boolean_opt());
     let columns: Vec<Option<&ArrayRef>> = spec.columns.iter().map(|column| batch.column_by_name(column.name)).collect();
     let row = |row: usize| Row {

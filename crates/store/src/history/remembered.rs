@@ -162,7 +162,7 @@ impl Past for Remembered {
         let mut ticks = Vec::new();
         self.read(|| {
             let mut add = |table: &RecordBatch| {
-                let at = table.column_by_name("at").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
+                let at = table.column_by_name("sample_time").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
                 let sessions = table.column_by_name("sessions").and_then(|array| array.as_primitive_opt::<UInt32Type>());
                 let (Some(at), Some(sessions)) = (at, sessions) else { return };
                 ticks.extend(at.values().iter().copied().zip(sessions.values().iter().copied()));

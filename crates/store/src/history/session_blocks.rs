@@ -10,7 +10,7 @@ use std::hash::Hash;
 
 /// The columns of the dataset that answer for what is wanted.
 pub(super) fn columns(wanted: &Wanted) -> Vec<&'static str> {
-    let mut names = vec!["at"];
+    let mut names = vec!["sample_time"];
     let conditions = wanted.only.iter().map(|(dimension, _)| dimension);
     for dimension in wanted.columns.dimensions.iter().chain(conditions) {
         names.extend_from_slice(columns_of(*dimension));
@@ -65,7 +65,7 @@ fn small(cpu_ms: i32) -> f32 {
 }
 
 fn instants(table: &RecordBatch) -> Vec<i64> {
-    let at = table.column_by_name("at").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
+    let at = table.column_by_name("sample_time").and_then(|array| array.as_primitive_opt::<TimestampMillisecondType>());
     at.map_or_else(Vec::new, |at| at.values().to_vec())
 }
 

@@ -53,8 +53,11 @@ fn instant() -> DataType {
 
 /// The columns of the dataset `ash`.
 pub(super) fn ash_schema() -> Arc<Schema> {
-    let mut fields =
-        vec![Field::new("at", instant(), false), Field::new("pid", DataType::Int32, false), Field::new("backend_start", instant(), true)];
+    let mut fields = vec![
+        Field::new("sample_time", instant(), false),
+        Field::new("pid", DataType::Int32, false),
+        Field::new("backend_start", instant(), true),
+    ];
     fields.extend(TEXTS.map(|name| Field::new(name, DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()), true)));
     fields.extend([
         Field::new("query_id", DataType::Int64, true),
@@ -69,7 +72,7 @@ pub(super) fn ash_schema() -> Arc<Schema> {
 
 /// The columns of the dataset `ticks`.
 pub(super) fn ticks_schema() -> Arc<Schema> {
-    Arc::new(Schema::new(vec![delta(Field::new("at", instant(), false)), Field::new("sessions", DataType::UInt32, false)]))
+    Arc::new(Schema::new(vec![delta(Field::new("sample_time", instant(), false)), Field::new("sessions", DataType::UInt32, false)]))
 }
 
 impl Sessions {
