@@ -46,9 +46,15 @@ impl Daemon {
         let heed = |kind| signal(kind).map_err(|error| Error::new(Kind::System, format!("signals cannot be heeded: {error}")));
         let (interrupt, terminate, hangup) = (heed(SignalKind::interrupt())?, heed(SignalKind::terminate())?, heed(SignalKind::hangup())?);
         let agent = Agent::start(config, Tasks::default())?;
-        let state = StateStore::open(&agent.config().agent.state_directory.join(FILE_NAME))?;
-        let listening = api::serve(&agent, Arc::new(state)).await?;
-        Ok(Self { agent, listening, interrupt, terminate, hangup })
+        match listen(&agent).await {
+            Ok(listening) => Ok(Self { agent, listening, interrupt, terminate, hangup }),
+            Err(error) => {
+                // The process would not end before the threads that watch.
+                agent.tasks().cancel();
+                agent.tasks().finished(PATIENCE).await;
+                Err(error)
+            }
+        }
     }
 
     /// Tells the service manager that everything answers, and keeps its watchdog content from then on.
@@ -112,6 +118,11 @@ impl Daemon {
             let _gone_already = std::fs::remove_file(socket);
         }
     }
+}
+
+async fn listen(agent: &Agent) -> Result<Listening> {
+    let state = StateStore::open(&agent.config().agent.state_directory.join(FILE_NAME))?;
+    api::serve(agent, Arc::new(state)).await
 }
 
 /// Nobody listens unless a service manager started the process; then there is nothing to tell.

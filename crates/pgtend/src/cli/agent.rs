@@ -33,6 +33,7 @@ impl Agent {
         while daemon.told().await == Told::Reload {
             daemon.reload(load(&self.file));
         }
+        tracing::info!("told to end");
         daemon.stop().await;
         Ok(0)
     }

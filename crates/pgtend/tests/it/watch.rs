@@ -194,3 +194,21 @@ async fn a_server_without_a_free_connection_is_not_ready() {
         taker.wait().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_agent_whose_address_is_taken_says_so_and_ends() {
+    let cluster = Cluster::start(15).await;
+    let agent = Agent::beside(&cluster).await;
+    let taken = crate::api::address(&agent, "api");
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("pgtend.toml");
+    let (here, data) = (place.path().display(), cluster.data_directory().display());
+    let server = format!("[[server]]\nname = \"main\"\ndsn = \"{}\"\ndata_directory = \"{data}\"", cluster.dsn());
+    let rest = format!("[agent]\nstate_directory = \"{here}\"\nruntime_directory = \"{here}\"\n[api]\nlisten = \"{taken}\"");
+    std::fs::write(&config, format!("{server}\n{rest}\n[metrics]\nlisten = \"off\"\n")).unwrap();
+    let mut second = tokio::process::Command::new(env!("CARGO_BIN_EXE_pgtend"));
+    second.arg("agent").arg("--config").arg(&config).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(20), second.output()).await.expect("it ends").unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("cannot listen") && told.contains(&taken.to_string()), "{told}");
+}
