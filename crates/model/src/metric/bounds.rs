@@ -1,7 +1,8 @@
 //! How many rows of a probe have series. A bound cuts the least active rows, and how many it cut is a series of its own.
 
 use crate::config::metrics::Metrics;
-use crate::sample::{Column, Kind, Probe, Rows};
+use crate::sample::{Column, Kind, Probe, Rows, Value};
+use std::cmp::Ordering;
 
 /// How many rows of a probe have series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,20 +56,33 @@ impl Bounds {
     /// The numbers of the rows that have series, in the order of the sample.
     pub fn select(&self, probe: Probe, rows: &dyn Rows) -> Vec<usize> {
         let bound = self.most(probe);
-        if rows.len() <= bound {
-            return (0..rows.len()).collect();
+        if rows.len() <= bound || bound == 0 {
+            return (0..rows.len().min(bound)).collect();
         }
         let ranking = columns(probe, |column| activity(probe).contains(&column.name));
         let done = |row: usize| ranking.iter().filter_map(|column| rows.value(row, *column).number()).sum::<f64>();
         let labels = columns(probe, |column| column.kind == Kind::Label);
-        let named = |row: usize| labels.iter().map(|column| rows.value(row, *column).json().to_string()).collect::<Vec<_>>();
+        let by_name = |a: usize, b: usize| {
+            labels.iter().map(|column| order(rows.value(a, *column), rows.value(b, *column))).find(|order| order.is_ne())
+        };
         let mut ranked: Vec<(f64, usize)> = (0..rows.len()).map(|row| (done(row), row)).collect();
         // Rows that did the same are told apart by their names, or series would come and go among the idle ones.
-        ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| named(a.1).cmp(&named(b.1))));
+        ranked.select_nth_unstable_by(bound, |a, b| b.0.total_cmp(&a.0).then_with(|| by_name(a.1, b.1).unwrap_or(Ordering::Equal)));
         ranked.truncate(bound);
         let mut kept: Vec<usize> = ranked.into_iter().map(|(_, row)| row).collect();
         kept.sort_unstable();
         kept
+    }
+}
+
+/// Some order of labels, as long as it is always the same.
+fn order(a: Value<'_>, b: Value<'_>) -> Ordering {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(&b),
+        (Value::Text(a), Value::Text(b)) => a.cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(&b),
+        (Value::Time(a), Value::Time(b)) => a.cmp(&b),
+        (a, b) => (a == Value::Null).cmp(&(b == Value::Null)),
     }
 }
 
