@@ -3,7 +3,7 @@
 //! A day of samples is millions of rows, of which a report wants two or three columns. So they come in blocks, one file or one hour at
 //! a time, with only the columns that were asked for, each coded: a short list of what occurs, and a number a row.
 
-use super::{Filter, Ring};
+use super::{Filter, Ring, WaitClass};
 use crate::sample::Text;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,17 @@ impl Key {
             Self::None | Self::Text(_) | Self::Session(..) => None,
         }
     }
+
+    /// The wait class that it names.
+    pub fn wait_class(&self) -> WaitClass {
+        let name = self.text().unwrap_or_default();
+        WaitClass::ALL.into_iter().find(|class| class.name() == name).unwrap_or(WaitClass::Other)
+    }
+
+    /// Whether this kind of process works for a client: a role that may not see the kind of process sees clients only.
+    pub fn is_foreground(&self) -> bool {
+        matches!(self.text(), None | Some("client backend" | "parallel worker"))
+    }
 }
 
 /// One dimension of a block's rows.
@@ -120,6 +131,8 @@ pub struct Columns {
     pub ages: bool,
     /// Blockers.
     pub blockers: bool,
+    /// Whether identifiers of statements are PostgreSQL's.
+    pub native: bool,
 }
 
 impl Columns {
@@ -130,7 +143,7 @@ impl Columns {
 
     /// All there are.
     pub fn all() -> Self {
-        Self { dimensions: Dimension::ALL.to_vec(), cpu: true, ages: true, blockers: true }
+        Self { dimensions: Dimension::ALL.to_vec(), cpu: true, ages: true, blockers: true, native: true }
     }
 
     /// With processor time.
@@ -171,6 +184,8 @@ pub struct Block {
     pub xact_age_ms: Vec<i64>,
     /// Process ids that each row waits for. Empty when it was not asked for.
     pub blocked_by: Vec<Box<[i32]>>,
+    /// Whether the statement's identifier is PostgreSQL's. Empty when it was not asked for.
+    pub native: Vec<bool>,
 }
 
 impl Block {
@@ -202,6 +217,7 @@ impl Block {
             query_age_ms: pick(&self.query_age_ms),
             xact_age_ms: pick(&self.xact_age_ms),
             blocked_by: rows.iter().filter_map(|row| self.blocked_by.get(*row).cloned()).collect(),
+            native: rows.iter().filter_map(|row| self.native.get(*row).copied()).collect(),
         }
     }
 
@@ -285,6 +301,7 @@ impl Builder {
         self.block.query_age_ms.push(age(session.query_age_ms));
         self.block.xact_age_ms.push(age(session.xact_age_ms));
         self.block.blocked_by.push(session.blocked_by.clone());
+        self.block.native.push(session.statement.as_ref().is_some_and(|statement| statement.id_is_native));
     }
 
     fn finish(mut self) -> Block {

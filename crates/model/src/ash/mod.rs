@@ -4,6 +4,9 @@ pub mod block;
 mod cpu;
 pub mod cube;
 mod ring;
+pub mod sampled;
+pub mod scene;
+pub mod scope;
 mod wait;
 
 pub use cpu::cpu_ms;

@@ -4,18 +4,15 @@ use super::period::Period;
 use crate::ash::WaitClass;
 use crate::ash::block::{Block, Columns, Dimension, Key, Wanted};
 use crate::ash::cube::{Count, Cube};
+use crate::ash::sampled::{gaps, pace_seconds, step_seconds, steps};
 use crate::error::Result;
-use crate::past::{Span, TickMark};
+use crate::past::Span;
 use crate::sample::{Reason, Unknown};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// Steps into which a period is cut, at most.
-const STEPS: i64 = 90;
-/// Lengths of a step, in seconds.
-const LENGTHS: [i64; 19] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800];
-/// Silence that counts as "not sampled", at least.
-const SILENCE_SECONDS: f64 = 5.0;
+const STEPS: usize = 90;
 
 /// What the sessions did.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ impl Active {
         let Some(pace_seconds) = pace_seconds(&ticks) else {
             return Ok(Err(Unknown::new(Reason::Absent, "the sessions were not sampled in the period")));
         };
-        let step_seconds = step_seconds(span.seconds());
+        let step_seconds = step_seconds(span.seconds(), STEPS);
         let mut active = Self {
             ticks: ticks.len(),
             pace_seconds,
@@ -144,65 +141,10 @@ impl Active {
 
 /// Whether a sample belongs to a client: a role that may not see the kind of process sees clients only.
 pub fn is_foreground(backend_type: &Key) -> bool {
-    matches!(backend_type.text(), None | Some("client backend" | "parallel worker"))
+    backend_type.is_foreground()
 }
 
 /// The wait class that a key names.
 pub fn class(key: &Key) -> WaitClass {
-    let name = key.text().unwrap_or_default();
-    WaitClass::ALL.into_iter().find(|class| class.name() == name).unwrap_or(WaitClass::Other)
-}
-
-/// The time between two samples, as most of them have it; a second when there is one only.
-fn pace_seconds(ticks: &[TickMark]) -> Option<f64> {
-    let mut apart: Vec<f64> = ticks.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at).as_secs_f64()).collect();
-    apart.sort_by(f64::total_cmp);
-    match (ticks.len(), apart.get(apart.len() / 2)) {
-        (0, _) => None,
-        (_, Some(median)) => Some(median.max(0.001)),
-        (_, None) => Some(1.0),
-    }
-}
-
-fn step_seconds(seconds: f64) -> i64 {
-    #[expect(clippy::cast_precision_loss, reason = "a few lengths")]
-    let fits = |length: &i64| seconds / *length as f64 <= STEPS as f64;
-    LENGTHS.into_iter().find(fits).unwrap_or(604_800)
-}
-
-/// The steps of a period, each at a multiple of its length.
-fn steps(span: Span, step_seconds: i64, ticks: &[TickMark]) -> Vec<(Timestamp, usize)> {
-    let step_ms = step_seconds * 1000;
-    let place = |at: Timestamp| at.as_millisecond().div_euclid(step_ms);
-    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
-    ticks.iter().for_each(|tick| *counts.entry(place(tick.at)).or_default() += 1);
-    let last = place(span.end - SignedDuration::from_millis(1));
-    let at = |number: i64| Timestamp::from_millisecond(number * step_ms).ok().map(|at| (at, counts.get(&number).copied().unwrap_or(0)));
-    (place(span.start)..=last).filter_map(at).collect()
-}
-
-fn gaps(span: Span, ticks: &[TickMark], pace_seconds: f64) -> Vec<Span> {
-    let silence = (pace_seconds * 3.0).max(SILENCE_SECONDS);
-    let ends = [span.start].into_iter().chain(ticks.iter().map(|tick| tick.at));
-    let begins = ticks.iter().map(|tick| tick.at).chain([span.end]);
-    ends.zip(begins).map(|(end, begin)| Span::new(end, begin)).filter(|gap| gap.seconds() > silence).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tick(ms: i64) -> TickMark {
-        TickMark { at: Timestamp::from_millisecond(ms).unwrap(), sessions: 0 }
-    }
-
-    #[test]
-    fn the_pace_is_what_most_samples_have_and_gaps_are_named() {
-        let ticks: Vec<TickMark> = (0..60).chain(120..180).map(|second| tick(second * 1000)).collect();
-        let span = Span::new(tick(0).at, tick(180_000).at);
-        assert_eq!(pace_seconds(&ticks), Some(1.0));
-        assert_eq!(gaps(span, &ticks, 1.0), [Span::new(tick(59_000).at, tick(120_000).at)]);
-        let steps = steps(span, step_seconds(span.seconds()), &ticks);
-        assert_eq!((steps.len(), steps[0].1, steps[45].1), (90, 2, 0));
-    }
+    key.wait_class()
 }

@@ -23,6 +23,7 @@ mod token;
 mod top;
 mod up;
 mod visible;
+pub mod when;
 
 use clap::{Args, Parser, Subcommand};
 use output::Format;

@@ -21,6 +21,9 @@ pub(super) fn columns(wanted: &Wanted) -> Vec<&'static str> {
     if wanted.columns.ages {
         names.extend(["query_age_ms", "xact_age_ms"]);
     }
+    if wanted.columns.native {
+        names.push("query_id_is_native");
+    }
     if wanted.columns.blockers || wanted.blocked {
         names.push("blocked_by");
     }
@@ -56,6 +59,7 @@ pub(super) fn block(table: &RecordBatch, wanted: &Wanted) -> Block {
     block.query_age_ms = numbers(table, "query_age_ms", |age| age.map_or(-1, i64::from));
     block.xact_age_ms = numbers(table, "xact_age_ms", |age| age.map_or(-1, i64::from));
     block.blocked_by = blockers(table);
+    block.native = flags(table, "query_id_is_native");
     block.only(wanted)
 }
 
@@ -72,6 +76,11 @@ fn instants(table: &RecordBatch) -> Vec<i64> {
 fn numbers<T>(table: &RecordBatch, column: &str, convert: impl Fn(Option<i32>) -> T) -> Vec<T> {
     let array = table.column_by_name(column).and_then(|array| array.as_primitive_opt::<Int32Type>());
     array.map_or_else(Vec::new, |array| array.iter().map(convert).collect())
+}
+
+fn flags(table: &RecordBatch, column: &str) -> Vec<bool> {
+    let array = table.column_by_name(column).and_then(|array| array.as_boolean_opt());
+    array.map_or_else(Vec::new, |array| array.iter().map(Option::unwrap_or_default).collect())
 }
 
 fn blockers(table: &RecordBatch) -> Vec<Box<[i32]>> {

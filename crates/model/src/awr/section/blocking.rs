@@ -1,7 +1,8 @@
 //! Locks: who held up whom, for how long, and with which statement.
 
 use super::statements::{anchor, excerpt};
-use crate::ash::block::{Block, Columns, Dimension, Key, Wanted};
+use crate::ash::block::Key;
+use crate::ash::scene::{Scene, Seen, Session, below, depth, session, waits};
 use crate::awr::known::Known;
 use crate::awr::page::{Cell, Section, Table};
 use crate::locktree::{Node, trees};
@@ -9,7 +10,7 @@ use crate::query_id::QueryId;
 use crate::sample::Unknown;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use utoipa::ToSchema;
 
 /// Who held up whom.
@@ -99,8 +100,8 @@ impl Blocking {
             Ok(active) => active,
             Err(unknown) => return Self { unknown: Some(unknown.clone()), ..Self::default() },
         };
-        match Scene::of(known) {
-            Ok(scene) => scene.told(known, active.pace_seconds),
+        match scene(known) {
+            Ok(scene) => told(&scene, known, active.pace_seconds),
             Err(unknown) => Self { unknown: Some(unknown), ..Self::default() },
         }
     }
@@ -182,102 +183,29 @@ fn statement(party: &Party) -> Cell {
     }
 }
 
-/// One session in one sample.
-#[derive(Debug, Clone)]
-struct Seen {
-    keys: Vec<Key>,
-    blocked_by: Box<[i32]>,
+fn scene(known: &Known<'_>) -> Result<Scene, Unknown> {
+    let scene = Scene::of(known.period.past, known.period.span(), INSTANTS);
+    scene.map_err(|error| Unknown::new(crate::sample::Reason::Failed, error.what))
 }
 
-const KEYS: [Dimension; 8] = [
-    Dimension::Session,
-    Dimension::User,
-    Dimension::Database,
-    Dimension::Application,
-    Dimension::Client,
-    Dimension::State,
-    Dimension::Query,
-    Dimension::WaitEvent,
-];
-
-/// All that waited and all that were waited for, by instant and process id.
-struct Scene {
-    instants: BTreeMap<i64, HashMap<i64, Seen>>,
-    /// Of so many instants with waits one was looked at.
-    each: usize,
-}
-
-impl Scene {
-    fn of(known: &Known<'_>) -> Result<Self, Unknown> {
-        let span = known.period.span();
-        let dimensions = Columns { dimensions: KEYS.to_vec(), blockers: true, ..Columns::default() };
-        let wanted = |blocked: bool| Wanted {
-            from: Some(span.start),
-            to: Some(span.end),
-            blocked,
-            columns: dimensions.clone(),
-            ..Wanted::default()
-        };
-        let read = |wanted: &Wanted, each: &mut dyn FnMut(&Block)| {
-            known.period.past.sessions(wanted, each).map_err(|error| Unknown::new(crate::sample::Reason::Failed, error.what))
-        };
-        let mut waits: BTreeSet<i64> = BTreeSet::new();
-        read(&wanted(true), &mut |block| waits.extend(&block.at_ms))?;
-        let each = waits.len().div_ceil(INSTANTS).max(1);
-        let mut instants: BTreeMap<i64, HashMap<i64, Seen>> = waits.into_iter().step_by(each).map(|at| (at, HashMap::new())).collect();
-        if instants.is_empty() {
-            return Ok(Self { instants, each });
+fn told(scene: &Scene, known: &Known<'_>, pace_seconds: f64) -> Blocking {
+    #[expect(clippy::cast_precision_loss, reason = "a small factor")]
+    let pace_seconds = pace_seconds * scene.each as f64;
+    let mut sums = Sums::default();
+    let mut waited = 0.0;
+    for (at, sessions) in &scene.instants {
+        let waits = waits(sessions);
+        #[expect(clippy::cast_precision_loss, reason = "a number of sessions")]
+        let count = waits.len() as f64;
+        waited += count * pace_seconds;
+        for tree in trees(&waits) {
+            sums.add_root(*at, &tree, sessions, pace_seconds);
         }
-        let mut parties: HashSet<i64> = HashSet::new();
-        read(&wanted(true), &mut |block| parties.extend(block.blocked_by.iter().flat_map(|pids| pids.iter().map(|pid| i64::from(*pid)))))?;
-        read(&wanted(false), &mut |block| {
-            for row in 0..block.len() {
-                let Some(sessions) = instants.get_mut(&block.at_ms[row]) else { continue };
-                let blocked_by = block.blocked_by.get(row).cloned().unwrap_or_default();
-                if let Key::Session(pid, _) = block.key(row, Dimension::Session)
-                    && (!blocked_by.is_empty() || parties.contains(pid))
-                {
-                    let keys = KEYS.iter().map(|dimension| block.key(row, *dimension).clone()).collect();
-                    sessions.insert(*pid, Seen { keys, blocked_by });
-                }
-            }
-        })?;
-        Ok(Self { instants, each })
-    }
-
-    fn told(&self, known: &Known<'_>, pace_seconds: f64) -> Blocking {
-        #[expect(clippy::cast_precision_loss, reason = "a small factor")]
-        let pace_seconds = pace_seconds * self.each as f64;
-        let mut sums = Sums::default();
-        let mut waited = 0.0;
-        for (at, sessions) in &self.instants {
-            let waits: BTreeMap<i64, Vec<i64>> = sessions
-                .iter()
-                .filter(|(_, seen)| !seen.blocked_by.is_empty())
-                .map(|(pid, seen)| (*pid, seen.blocked_by.iter().map(|pid| i64::from(*pid)).collect()))
-                .collect();
-            #[expect(clippy::cast_precision_loss, reason = "a number of sessions")]
-            let count = waits.len() as f64;
-            waited += count * pace_seconds;
-            for tree in trees(&waits) {
-                sums.add_root(*at, &tree, sessions, pace_seconds);
-            }
-            for (waiter, blockers) in &waits {
-                blockers.iter().for_each(|blocker| sums.add_pair(*waiter, *blocker, sessions, pace_seconds));
-            }
+        for (waiter, blockers) in &waits {
+            blockers.iter().for_each(|blocker| sums.add_pair(*waiter, *blocker, sessions, pace_seconds));
         }
-        sums.told(known, waited)
     }
-}
-
-/// A session for all its life: process id and start, where it was in a sample.
-type Session = (i64, Option<i64>);
-
-fn session(pid: i64, sessions: &HashMap<i64, Seen>) -> Session {
-    match sessions.get(&pid).map(|seen| &seen.keys[0]) {
-        Some(Key::Session(pid, started)) => (*pid, *started),
-        _ => (pid, None),
-    }
+    sums.told(known, waited)
 }
 
 struct RootSum {
@@ -373,17 +301,6 @@ impl Sums {
         pairs.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds).then(a.0.cmp(&b.0)));
         pairs.truncate(PAIRS);
         Blocking { waited_seconds: Some(waited), roots, pairs: pairs.into_iter().map(pair).collect(), unknown: None }
-    }
-}
-
-fn depth(node: &Node) -> usize {
-    node.waiters.iter().map(|waiter| 1 + depth(waiter)).max().unwrap_or(0)
-}
-
-fn below(node: &Node, each: &mut dyn FnMut(i64)) {
-    for waiter in &node.waiters {
-        each(waiter.pid);
-        below(waiter, each);
     }
 }
 
