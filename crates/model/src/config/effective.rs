@@ -26,6 +26,8 @@ section! {
         ash: Ash = none, now;
         /// What is remembered of every probe, and snapshots for reports between two of them.
         awr: Awr = none, now;
+        /// A copy of the history elsewhere.
+        history: History = none, now;
         /// Metrics for Prometheus.
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
@@ -88,6 +90,23 @@ section! {
         capture_wait_events: bool = "true", not_yet;
         /// Reports count the session history itself, which `[ash]` governs: this key changes nothing.
         capture_ash_aggregation: bool = "true", not_yet;
+    }
+}
+
+section! {
+    /// A copy of the history's files elsewhere, laid out so that DuckDB, ClickHouse and Trino read them in place. Nothing is copied unless
+    /// `copy_to` is set. What is copied is never removed there when its time is over here: the store's own lifecycle rules do that.
+    pub struct History {
+        /// Where to: `s3://bucket/prefix`, or `file:///directory`.
+        copy_to: Option<String> = none, restart;
+        /// The S3 service's address, where it is not Amazon's: `https://minio.example.com:9000`.
+        copy_endpoint: Option<String> = none, restart;
+        /// The bucket's region. Without it, `AWS_REGION` says it.
+        copy_region: Option<String> = none, restart;
+        /// The access key's identifier. Without it, credentials come from the environment (`AWS_ACCESS_KEY_ID`, …) or from the machine's role.
+        copy_access_key_id: Option<String> = none, restart;
+        /// A file that holds the secret access key and nothing else.
+        copy_secret_access_key_file: Option<PathBuf> = none, restart;
     }
 }
 
@@ -187,11 +206,12 @@ impl Default for Effective {
             probes: default_of(&Self::KEYS[1]),
             ash: default_of(&Self::KEYS[2]),
             awr: default_of(&Self::KEYS[3]),
-            metrics: default_of(&Self::KEYS[4]),
-            api: default_of(&Self::KEYS[5]),
-            health_checks: default_of(&Self::KEYS[6]),
-            logging: default_of(&Self::KEYS[7]),
-            agent: default_of(&Self::KEYS[8]),
+            history: default_of(&Self::KEYS[4]),
+            metrics: default_of(&Self::KEYS[5]),
+            api: default_of(&Self::KEYS[6]),
+            health_checks: default_of(&Self::KEYS[7]),
+            logging: default_of(&Self::KEYS[8]),
+            agent: default_of(&Self::KEYS[9]),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The agent: watches servers, remembers what it saw, and answers for them.
 
+mod copying;
 mod custom;
 mod host;
 mod memory;
@@ -54,10 +55,12 @@ impl Agent {
     /// When a connection string, or a file that it names, cannot be read; when the history cannot be written, or another agent writes
     /// it. A server that cannot be reached is no error.
     pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
+        let recording = Recording::start(&config, &tasks)?;
+        copying::start(&config.history, recording.history(), &tasks)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),
-            recording: Recording::start(&config, &tasks)?,
+            recording,
             tasks,
             started_at: jiff::Timestamp::now(),
         };

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod connect;
 mod harness;
+mod history;
 mod host;
 mod load;
 mod metrics;

@@ -6,6 +6,7 @@
 //!   catalog.db                                      texts, snapshots, baselines (SQLite)
 //!   journal/server=NAME/2026-11-21T03-00000042.journal
 //!   ash/server=NAME/date=2026-11-21/03-00000042.parquet            one hour
+//!   texts/server=NAME/texts.parquet                 texts of statements, from the catalog, for others to read
 //!   ash/server=NAME/date=2026-11-20/day-00000018-00000041.parquet  a day, made of what had these numbers
 //! ```
 //! Numbers only grow. While a journal is there, what was sealed from it is not valid yet; once a day's file is there, hours whose
@@ -102,6 +103,11 @@ impl Layout {
     /// The directory of a dataset's date.
     pub(super) fn date(&self, dataset: &str, server: &str, date: Date) -> PathBuf {
         self.dataset(dataset, server).join(partition("date", &date.to_string()))
+    }
+
+    /// Where the texts of a server's statements are for others to read.
+    pub(super) fn texts(&self, server: &str) -> PathBuf {
+        self.dataset("texts", server).join("texts.parquet")
     }
 
     fn dataset(&self, dataset: &str, server: &str) -> PathBuf {

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod changes;
+mod copy;
 mod frame_table;
 mod journal;
 mod layout;
@@ -20,8 +21,10 @@ mod session_blocks;
 mod session_table;
 #[cfg(test)]
 mod tests;
+mod text_table;
 
 pub use catalog::Origin;
+pub use copy::{Copied, Copier, CopyTo};
 pub use recorder::Recorder;
 pub use remembered::Remembered;
 pub use retention::{Policy, Usage};

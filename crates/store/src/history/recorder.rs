@@ -5,7 +5,7 @@ use super::changes::Changes;
 use super::journal::Journal;
 use super::layout::{Hour, JournalFile, to_ms};
 use super::record::{Filling, Head};
-use super::{History, failed, sealing};
+use super::{History, failed, parquet_file, sealing, text_table};
 use jiff::Timestamp;
 use pgtend_model::ash;
 use pgtend_model::error::Result;
@@ -36,6 +36,8 @@ struct Writing {
     filling: Filling,
     changes: Changes,
     hour: Option<Hour>,
+    /// Whether the last write failed.
+    failing: bool,
 }
 
 impl Recorder {
@@ -113,7 +115,12 @@ impl Recorder {
         }
         let waiting = writing.filling.bytes();
         match self.append(server) {
-            Ok(()) => self.let_go_of_large(server),
+            Ok(()) => {
+                if std::mem::take(&mut self.writing(server).failing) {
+                    tracing::info!(server, "history can be written again");
+                }
+                self.let_go_of_large(server);
+            }
             Err(error) => self.could_not_write(server, &error, waiting),
         }
     }
@@ -161,8 +168,11 @@ impl Recorder {
     }
 
     fn could_not_write(&mut self, server: &str, error: &io::Error, waiting: usize) {
-        tracing::error!(server, %error, waiting_bytes = waiting, "history could not be written; it is tried again");
         let writing = self.writing(server);
+        if !writing.failing {
+            tracing::error!(server, %error, waiting_bytes = waiting, "history cannot be written: it waits in memory and is tried again");
+        }
+        writing.failing = true;
         writing.open = None;
         if waiting > MOST_WAITING {
             let given_up = writing.filling.take();
@@ -196,6 +206,7 @@ impl Recorder {
         }
         let layout = self.history.layout().clone();
         for server in layout.servers()? {
+            let mut sealed = false;
             let open = self.servers.get(&server).and_then(|writing| writing.open.as_ref()).map(|(file, _)| file.number);
             for journal in layout.journals(&server)? {
                 let goes_on = journal.hour == hour && journal.path.metadata()?.len() < MOST_JOURNAL_BYTES;
@@ -204,10 +215,20 @@ impl Recorder {
                 }
                 sealing::seal(&layout, &server, &journal)?;
                 self.history.remove(std::slice::from_ref(&journal.path))?;
+                sealed = true;
                 tracing::debug!(server, journal = %journal.path.display(), "journal sealed");
+            }
+            if sealed {
+                self.write_texts(&server)?;
             }
         }
         Ok(())
+    }
+
+    fn write_texts(&self, server: &str) -> io::Result<()> {
+        let texts = self.history.catalog().texts(server).map_err(|error| io::Error::other(error.to_string()))?;
+        let table = text_table::to_arrow(&texts)?;
+        parquet_file::write(&self.history.layout().texts(server), &table.schema(), std::iter::once(Ok(table)))
     }
 }
 

@@ -234,3 +234,41 @@ fn what_is_more_than_may_be_goes_oldest_first_and_a_baseline_outlives_its_time()
     assert!(history.0.layout.sealed_files("database_size", "main").unwrap().len() == 1 && history.free_oldest());
     assert!(dates("database_size").is_empty());
 }
+
+#[tokio::test]
+async fn a_copy_follows_hours_and_days_and_keeps_what_is_gone_here() {
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let history = History::open(directory.path(), POLICY).unwrap();
+    let mut recorder = history.recorder().unwrap();
+    record(&mut recorder);
+    recorder.texts("main", &[(100, "update t".into())], Origin::Statements, at("20T11:00:00")).unwrap();
+    recorder.tend(at("20T12:10:00"));
+
+    let to = CopyTo { url: format!("file://{}", elsewhere.path().display()), ..CopyTo::default() };
+    let mut copier = Copier::new(history.clone(), &to).unwrap();
+    let first = copier.round().await.unwrap();
+    let copy = History::open(elsewhere.path(), POLICY).unwrap();
+    assert!(first.files > 3 && first.bytes > 0, "{first:?}");
+    assert_eq!(counted(&copy, at("20T11:00:00"), at("20T12:00:00")), counted(&history, at("20T11:00:00"), at("20T12:00:00")));
+    assert_eq!(copier.round().await.unwrap(), Copied::default());
+
+    recorder.tend(at("21T00:10:00"));
+    let second = copier.round().await.unwrap();
+    assert!(second.removed > 0, "{second:?}");
+    check(&copy);
+    recorder.tend(at("28T12:00:00"));
+    let mut anew = Copier::new(history.clone(), &to).unwrap();
+    assert_eq!(anew.round().await.unwrap().removed, 0);
+    check(&copy);
+}
+
+#[test]
+fn an_address_that_is_none_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let history = History::open(directory.path(), POLICY).unwrap();
+    for url in ["", "/backup", "s3:", "s3://x", "http://bucket/x", "file://relative"] {
+        let to = CopyTo { url: url.to_owned(), ..CopyTo::default() };
+        assert_eq!(Copier::new(history.clone(), &to).unwrap_err().kind, Kind::Config, "{url}");
+    }
+}

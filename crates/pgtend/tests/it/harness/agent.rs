@@ -105,6 +105,11 @@ impl Agent {
         self.wait_for("the socket", async |agent| agent.try_get("/api/v1/health/live").await.is_some()).await;
     }
 
+    /// Where it keeps what it remembers.
+    pub fn state_directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Its configuration file.
     pub fn config_file(&self) -> PathBuf {
         self.directory.path().join("pgtend.toml")

@@ -8,6 +8,7 @@ mod account;
 mod agent;
 pub mod certificates;
 mod cluster;
+mod s3;
 pub mod servers;
 mod template;
 mod terminal;
@@ -15,4 +16,5 @@ mod tests;
 
 pub use agent::Agent;
 pub use cluster::{Builder, Cluster};
+pub use s3::S3;
 pub use terminal::Terminal;

@@ -1,0 +1,60 @@
+//! Keeps a copy of the history elsewhere, where the configuration says so.
+
+use super::tasks::Tasks;
+use pgtend_model::config::effective::History as Settings;
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_store::history::{Copier, CopyTo, History};
+use std::time::Duration;
+
+/// How often is looked for files to copy: they come once an hour.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Starts to copy, where that is asked for.
+///
+/// # Errors
+/// When the address or the secret's file cannot be used.
+pub(super) fn start(settings: &Settings, history: &History, tasks: &Tasks) -> Result<()> {
+    let Some(url) = settings.copy_to.clone() else { return Ok(()) };
+    let to = CopyTo { url, endpoint: settings.copy_endpoint.clone(), region: settings.copy_region.clone(), keys: keys(settings)? };
+    let copier = Copier::new(history.clone(), &to)?;
+    let ends = tasks.token();
+    tasks.spawn("history copy", async move {
+        tokio::select! {
+            () = ends.cancelled() => {}
+            () = copy(copier) => {}
+        }
+    });
+    Ok(())
+}
+
+fn keys(settings: &Settings) -> Result<Option<(String, String)>> {
+    let (Some(id), Some(file)) = (&settings.copy_access_key_id, &settings.copy_secret_access_key_file) else { return Ok(None) };
+    let secret = std::fs::read_to_string(file).map_err(|error| {
+        Error::new(Kind::Config, format!("the file with the secret access key cannot be read: {error}"))
+            .at(file.display().to_string())
+            .hint("it must be readable by the user that runs the agent")
+    })?;
+    Ok(Some((id.clone(), secret.trim().to_owned())))
+}
+
+async fn copy(mut copier: Copier) {
+    let mut failing = false;
+    let mut turn = tokio::time::interval(EVERY);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turn.tick().await;
+        match copier.round().await {
+            Ok(done) => {
+                if done.files > 0 || std::mem::take(&mut failing) {
+                    tracing::info!(files = done.files, bytes = done.bytes, removed = done.removed, "history copied");
+                }
+            }
+            // Once, until it goes well again: a store that is away for a day is one piece of news.
+            Err(error) if !failing => {
+                failing = true;
+                tracing::error!(error = error.what, place = error.place, hint = error.hint, "the history is not copied; it is tried again");
+            }
+            Err(_) => {}
+        }
+    }
+}
