@@ -14,6 +14,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for a whole answer; the agent answers from memory or within its own limits for one statement.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The same for what the agent reads from its history.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// A way to an agent.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -101,6 +104,40 @@ impl Client {
         self.answer(self.request(Method::POST, path, server)?.json(body)).await
     }
 
+    /// Has the agent make something that may take its time.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn make<T: DeserializeOwned>(&self, path: &str, server: Option<&str>, body: &(impl Serialize + Sync)) -> Result<T> {
+        self.answer(self.request(Method::POST, path, server)?.timeout(REPORT_TIMEOUT).json(body)).await
+    }
+
+    /// The same where the answer is text or HTML.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn make_text(&self, path: &str, server: Option<&str>, body: &(impl Serialize + Sync)) -> Result<String> {
+        let body = self.body(self.request(Method::POST, path, server)?.timeout(REPORT_TIMEOUT).json(body)).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// What is at a path, of one of the agent's servers.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn get_of<T: DeserializeOwned>(&self, path: &str, server: Option<&str>) -> Result<T> {
+        self.answer(self.request(Method::GET, path, server)?).await
+    }
+
+    /// Has the agent remove what has this name from a place of one of its servers.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn delete_of<T: DeserializeOwned>(&self, place: &str, server: Option<&str>, name: &str) -> Result<T> {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        self.answer(self.request(Method::DELETE, &format!("{place}/{name}"), server)?).await
+    }
+
     /// Has the agent remove what has this name, as somebody wrote it, from a place.
     ///
     /// # Errors
@@ -120,11 +157,17 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let body = self.body(request).await?;
+        serde_json::from_slice::<Answer<T>>(&body).map(|answer| answer.data).map_err(|error| self.unreadable(&error))
+    }
+
+    /// The body of a good answer.
+    async fn body(&self, request: RequestBuilder) -> Result<Vec<u8>> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
-            return serde_json::from_slice::<Answer<T>>(&body).map(|answer| answer.data).map_err(|error| self.unreadable(&error));
+            return Ok(body.to_vec());
         }
         Err(serde_json::from_slice::<Refusal>(&body).map_or_else(
             |_| {

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod awr;
 pub mod cli;
 pub mod client;
 pub mod config;

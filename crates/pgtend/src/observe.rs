@@ -5,7 +5,7 @@ use pgtend_model::ash::{Ring, cpu_ms};
 use pgtend_model::document::{Document, Known};
 use pgtend_model::error::Result;
 use pgtend_model::health::Thresholds;
-use pgtend_model::sample::{Origin, Probe, Reason, Taken, Unknown};
+use pgtend_model::sample::{Origin, Probe, Reason, Taken, Text, Unknown};
 use pgtend_model::signal::{self, APPLICATION_NAME, Fate, Signal};
 use pgtend_model::view::{Link, View};
 use pgtend_postgres::connect::{Limits, Session, Target};
@@ -112,6 +112,34 @@ impl Look {
             self.take(&[Probe::HostProcess, Probe::Activity]).await?;
         }
         Ok(())
+    }
+
+    /// What was seen so far.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The sessions that were sampled.
+    pub fn ash(&self) -> &Ring {
+        &self.ash
+    }
+
+    /// Texts of statements, as the table of statements has them.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn statement_texts(&mut self, ids: &[i64]) -> Result<Vec<(i64, Text)>> {
+        let mut taken = Probe::StatementTexts.empty(Timestamp::now());
+        let ids = ids.to_vec();
+        match self.prober.run_with(self.session.client(), Probe::StatementTexts, &[&ids], &mut self.texts, &mut taken).await {
+            Ok(()) => Ok(match taken {
+                Taken::StatementTexts(sample) => sample.rows.into_iter().map(|row| (row.queryid, row.query)).collect(),
+                _ => Vec::new(),
+            }),
+            // A report without texts is better than none.
+            Err(Failure::Probe(_)) => Ok(Vec::new()),
+            Err(Failure::Session(error)) => Err(error),
+        }
     }
 
     /// Takes these readings.

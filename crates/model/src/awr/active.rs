@@ -1,10 +1,10 @@
 //! What the sessions of a period did, counted from their samples once for all sections.
 
 use super::period::Period;
-use crate::ash::WaitClass;
 use crate::ash::block::{Block, Columns, Dimension, Key, Wanted};
 use crate::ash::cube::{Count, Cube};
 use crate::ash::sampled::{gaps, pace_seconds, step_seconds, steps};
+use crate::ash::{State, WaitClass};
 use crate::error::Result;
 use crate::past::Span;
 use crate::sample::{Reason, Unknown};
@@ -31,7 +31,7 @@ pub struct Active {
     pub waits: Cube,
     /// By statement, database, role, kind of process and wait class, with processor time.
     pub statements: Cube,
-    /// By session, role, database, application, client, kind of process and wait class, with processor time.
+    /// By session, role, database, application, client, kind of process, wait class and state, with processor time.
     pub who: Cube,
 }
 
@@ -63,10 +63,11 @@ impl Active {
                 Dimension::Client,
                 Dimension::BackendType,
                 Dimension::WaitClass,
+                Dimension::State,
             ]),
         };
-        let columns: Vec<Dimension> = Dimension::ALL.into_iter().filter(|dimension| *dimension != Dimension::State).collect();
-        let wanted = Wanted { from: Some(span.start), to: Some(span.end), columns: Columns::of(&columns).with_cpu(), ..Wanted::default() };
+        let columns = Columns::of(&Dimension::ALL).with_cpu();
+        let wanted = Wanted { from: Some(span.start), to: Some(span.end), columns, ..Wanted::default() };
         period.past.sessions(&wanted, &mut |block| active.add(block))?;
         Ok(Ok(active))
     }
@@ -122,8 +123,8 @@ impl Active {
 
     /// Samples of sessions that sat idle in a transaction.
     pub fn idle_in_transaction(&self) -> u64 {
-        let idle = |keys: &[Key]| is_foreground(&keys[0]) && class(&keys[1]) == WaitClass::Idle;
-        self.waits.cells().filter(|(cell, _)| idle(&cell.keys)).map(|(_, count)| count.samples).sum()
+        let idle = |keys: &[Key]| is_foreground(&keys[5]) && is_idle(&keys[7]);
+        self.who.cells().filter(|(cell, _)| idle(&cell.keys)).map(|(_, count)| count.samples).sum()
     }
 
     /// Processor time of the sampled sessions of clients, as the operating system counted it; none where the host is not read.
@@ -142,6 +143,11 @@ impl Active {
 /// Whether a sample belongs to a client: a role that may not see the kind of process sees clients only.
 pub fn is_foreground(backend_type: &Key) -> bool {
     backend_type.is_foreground()
+}
+
+/// Whether a session sat idle in its transaction; one that sleeps by `pg_sleep` is idle by its wait class only.
+pub fn is_idle(state: &Key) -> bool {
+    state.text() == Some(State::Idle.word())
 }
 
 /// The wait class that a key names.

@@ -3,10 +3,12 @@
 pub mod active;
 pub mod change;
 pub mod known;
+pub mod lists;
 pub mod measure;
 pub mod page;
 pub mod period;
 pub mod report;
+pub mod request;
 pub mod section;
 pub mod text;
 

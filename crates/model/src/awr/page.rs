@@ -12,6 +12,8 @@ pub struct Page {
     pub title: String,
     /// Of what, and of when.
     pub subtitle: String,
+    /// What one wants to know first.
+    pub highlights: Vec<(String, Cell)>,
     /// Its sections, in the order of reading.
     pub sections: Vec<Section>,
 }
@@ -83,6 +85,8 @@ pub enum Part {
     Table(Table),
     /// Sessions over time.
     Chart(Chart),
+    /// Amounts side by side.
+    Bars(Bars),
     /// Statements with their whole texts.
     Texts(Vec<Listing>),
 }
@@ -96,6 +100,12 @@ impl From<Table> for Part {
 impl From<Chart> for Part {
     fn from(chart: Chart) -> Self {
         Self::Chart(chart)
+    }
+}
+
+impl From<Bars> for Part {
+    fn from(bars: Bars) -> Self {
+        Self::Bars(bars)
     }
 }
 
@@ -197,6 +207,22 @@ pub struct Cell {
     pub share: Option<f64>,
     /// How it went over time, drawn small; unknown stretches are none.
     pub course: Vec<Option<f64>>,
+    /// What it means for whoever reads.
+    pub tone: Tone,
+}
+
+/// What a cell means for whoever reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Better than before.
+    Good,
+    /// To be looked at.
+    Warn,
+    /// Worse than before, or wrong.
+    Bad,
 }
 
 impl From<&str> for Cell {
@@ -282,6 +308,13 @@ impl Cell {
         self
     }
 
+    /// With a meaning.
+    #[must_use]
+    pub fn tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+
     /// How something went over time.
     pub fn course(course: Vec<Option<f64>>) -> Self {
         Self { course, ..Self::default() }
@@ -308,6 +341,33 @@ impl Chart {
     pub fn peak(&self) -> f64 {
         let stack = |step: usize| self.series.iter().filter_map(|(_, heights)| heights.get(step).copied().flatten()).sum::<f64>();
         (0..self.at.len()).map(stack).fold(0.0, f64::max)
+    }
+}
+
+/// Amounts side by side, each made of parts.
+#[derive(Debug, Clone, Default)]
+pub struct Bars {
+    /// What it shows.
+    pub title: String,
+    /// Each amount.
+    pub bars: Vec<Bar>,
+}
+
+/// One amount.
+#[derive(Debug, Clone, Default)]
+pub struct Bar {
+    /// What it is of.
+    pub label: Cell,
+    /// The amount as it is shown.
+    pub shown: Cell,
+    /// What it is made of: names and amounts.
+    pub parts: Vec<(String, f64)>,
+}
+
+impl Bar {
+    /// The whole amount.
+    pub fn amount(&self) -> f64 {
+        self.parts.iter().map(|(_, amount)| amount).sum()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The report: everything that a period has to tell, section by section.
 
 use super::known::Known;
-use super::page::{Page, Section, when};
+use super::measure::Measure;
+use super::page::{Cell, Page, Section, when};
 use super::period::Period;
 use super::section::background::Background;
 use super::section::blocking::Blocking;
@@ -153,8 +154,28 @@ impl Report {
         Page {
             title: format!("Workload report: {}", self.summary.server),
             subtitle: format!("{} to {} UTC{}", when(begin.at), when(end.at), snapshots.unwrap_or_default()),
+            highlights: self.highlights(),
             sections: sections.into_iter().map(|section| self.warned(section)).collect(),
         }
+    }
+
+    fn highlights(&self) -> Vec<(String, Cell)> {
+        let figure = |name: &str| self.load_profile.figures.iter().find(|figure| figure.name == name);
+        let rate = |name: &str| figure(name).map_or_else(Cell::default, Measure::shown_per_second);
+        let hit = self.efficiency.ratios.iter().find(|ratio| ratio.figure.name == "buffer_hit");
+        let waited = self.blocking.waited_seconds;
+        let top = self.waits.classes.first().map(|class| format!("{} ({:.0} %)", class.wait_class.name(), class.percent));
+        vec![
+            ("Elapsed".to_owned(), Cell::seconds(self.summary.elapsed_seconds)),
+            ("DB time".to_owned(), Cell::maybe(self.summary.db_time_seconds, Cell::seconds)),
+            ("Average active sessions".to_owned(), Cell::maybe(self.summary.average_active_sessions, Cell::number)),
+            ("Mostly".to_owned(), top.map_or_else(|| Cell::unknown("not known"), Cell::from)),
+            ("Transactions/s".to_owned(), rate("transactions")),
+            ("Statements/s".to_owned(), rate("queries")),
+            ("WAL/s".to_owned(), rate("wal_bytes")),
+            ("Found in shared buffers".to_owned(), hit.map_or_else(Cell::default, |ratio| ratio.figure.shown())),
+            ("Waited for locks".to_owned(), Cell::maybe(waited, Cell::seconds)),
+        ]
     }
 
     /// Warnings stand at the figures that they touch, too.

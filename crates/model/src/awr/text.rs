@@ -1,14 +1,33 @@
 //! A report as text, at most 120 characters wide, for terminals, mails and tickets.
 
-use super::page::{Align, Cell, Chart, Page, Part, Section, Table, when};
+use super::page::{Align, Bar, Bars, Cell, Chart, Page, Part, Section, Table, when};
+use crate::ash::WaitClass;
 use crate::units::{harmless, one_line};
 
 /// Columns of a line.
 const WIDTH: usize = 120;
 /// Rows of a chart.
 const CHART_ROWS: usize = 10;
-/// Letters that stand for what is stacked.
-const LETTERS: &[u8] = b"CUSMABNPRO.";
+/// Columns of the longest bar.
+const BAR: f64 = 40.0;
+
+/// The letter that stands for a wait class in charts.
+fn letter_of(name: &str) -> char {
+    let class = WaitClass::ALL.into_iter().find(|class| class.name() == name).unwrap_or(WaitClass::Other);
+    match class {
+        WaitClass::Cpu => 'C',
+        WaitClass::UserIO => 'U',
+        WaitClass::SystemIO => 'S',
+        WaitClass::Commit => 'M',
+        WaitClass::Application => 'A',
+        WaitClass::Concurrency => 'B',
+        WaitClass::Network => 'N',
+        WaitClass::Scheduler => 'P',
+        WaitClass::Cluster => 'R',
+        WaitClass::Other => 'O',
+        WaitClass::Idle => '.',
+    }
+}
 
 /// The page as text.
 pub fn render(page: &Page) -> String {
@@ -37,6 +56,7 @@ fn one_section(section: &Section) -> String {
             Part::Facts(facts) => of_facts(facts),
             Part::Table(table) => of_table(table),
             Part::Chart(chart) => of_chart(chart),
+            Part::Bars(bars) => of_bars(bars),
             Part::Texts(listings) => {
                 listings.iter().map(|listing| format!("{}\n{}\n", listing.name, wrapped(&one_line(&listing.text), 4))).collect()
             }
@@ -168,6 +188,19 @@ fn folded(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Bars of letters, each as long as its amount.
+fn of_bars(bars: &Bars) -> String {
+    let longest = bars.bars.iter().map(Bar::amount).fold(0.0, f64::max);
+    let mut table = Table::new(&bars.title, &["*", ">", ""]);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few columns")]
+    let columns = |amount: f64| (amount / longest * BAR).round() as usize;
+    for bar in &bars.bars {
+        let letters: String = bar.parts.iter().map(|(name, amount)| letter_of(name).to_string().repeat(columns(*amount))).collect();
+        table.push([bar.label.clone(), bar.shown.clone(), letters.into()]);
+    }
+    of_table(&table)
+}
+
 /// A chart of letters: each stack is a column, its letters say what it is made of.
 fn of_chart(chart: &Chart) -> String {
     let top = chart.peak().max(chart.line.as_ref().map_or(0.0, |(_, height)| *height));
@@ -190,8 +223,7 @@ fn of_chart(chart: &Chart) -> String {
         let gap = chart.at.len().saturating_sub(last.len() + 1).max(first.len() + 1);
         text.push_str(&format!("{:10}{first:<gap$}{last}\n", ""));
     }
-    let names = chart.series.iter().zip(LETTERS.iter().cycle());
-    let legend: Vec<String> = names.map(|((name, _), letter)| format!("{} {name}", char::from(*letter))).collect();
+    let legend: Vec<String> = chart.series.iter().map(|(name, _)| format!("{} {name}", letter_of(name))).collect();
     let line = chart.line.as_ref().map(|(name, height)| format!(", = {name} ({height})")).unwrap_or_default();
     text.push_str(&format!("          {}{line}, ? not sampled\n", legend.join(", ")));
     text
@@ -201,12 +233,12 @@ fn of_chart(chart: &Chart) -> String {
 fn letter(chart: &Chart, step: usize, height: f64, is_line: bool) -> char {
     let mut below = 0.0;
     let mut sampled = chart.series.is_empty();
-    for ((_, heights), letter) in chart.series.iter().zip(LETTERS.iter().cycle()) {
+    for (name, heights) in &chart.series {
         if let Some(own) = heights.get(step).copied().flatten() {
             sampled = true;
             below += own;
             if below > height {
-                return char::from(*letter);
+                return letter_of(name);
             }
         }
     }

@@ -19,6 +19,7 @@
 
 mod access;
 mod answer;
+pub mod awr;
 mod documents;
 mod endpoint;
 mod guard;

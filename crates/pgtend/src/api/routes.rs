@@ -48,6 +48,7 @@ pub(super) fn all() -> Routes {
         .overview::<monitoring::stats::Stats>()
         .retrospect::<monitoring::history::History>()
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list)
+        .awr()
         .signals();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }

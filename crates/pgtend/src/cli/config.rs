@@ -138,7 +138,7 @@ impl Show {
             Format::Table => toml::to_string_pretty(&shown).map_err(|error| broken(&error))?,
             Format::Json => serde_json::to_string_pretty(&shown).map_err(|error| broken(&error))? + "\n",
             Format::Yaml => serde_yaml_ng::to_string(&shown).map_err(|error| broken(&error))?,
-            Format::Csv | Format::Summary => {
+            Format::Csv | Format::Summary | Format::Html => {
                 let hint = "leave --format out for TOML, or take json or yaml";
                 return Err(Error::new(Kind::Usage, "a configuration is no table, so there is neither CSV nor summary of it").hint(hint));
             }

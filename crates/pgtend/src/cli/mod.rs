@@ -2,6 +2,7 @@
 
 mod activity;
 mod agent;
+mod awr;
 mod completions;
 mod config;
 mod connections;
@@ -13,8 +14,10 @@ pub(crate) mod locks;
 mod man;
 pub mod mistake;
 pub mod output;
+mod perf;
 mod ping;
 mod query;
+mod report_file;
 mod session_table;
 mod signal;
 pub mod source;
@@ -98,6 +101,8 @@ enum Command {
     Query(query::Query),
     Connections(connections::Connections),
     Locks(locks::Locks),
+    Awr(awr::Awr),
+    Perf(perf::Perf),
     Token(token::Token),
     Config(config::Config),
     #[command(hide = true)]
@@ -123,6 +128,8 @@ impl Cli {
             Command::Query(command) => command.run(global).await,
             Command::Connections(command) => command.run(global).await,
             Command::Locks(command) => command.run(global).await,
+            Command::Awr(command) => command.run(global).await,
+            Command::Perf(command) => command.run(global).await,
             Command::Token(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),

@@ -12,6 +12,7 @@ use std::io::{IsTerminal, Write};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
+    #[value(alias = "text")]
     Table,
     /// For programs.
     Json,
@@ -21,6 +22,8 @@ pub enum Format {
     Csv,
     /// For people: counts of what would be listed (connections list).
     Summary,
+    /// For browsers and mail: one file with everything in it (awr report, awr compare, perf snapshot).
+    Html,
 }
 
 /// What a cell means, from which its colour comes.
@@ -160,12 +163,17 @@ pub fn render(document: &impl Tabular, format: Format, medium: Medium) -> Result
         Format::Json => serde_json::to_string_pretty(document).map_err(|error| unprintable(&error))? + "\n",
         Format::Yaml => serde_yaml_ng::to_string(document).map_err(|error| unprintable(&error))?,
         Format::Csv => csv(&document.records())?,
+        Format::Html => return Err(no_html()),
         Format::Summary => grid(&document.summary().ok_or_else(no_summary)?, medium),
         Format::Table => {
             let shown = document.tables().into_iter().filter(|table| !table.rows.is_empty() || !table.empty.is_empty());
             shown.map(|table| grid(&table, medium)).collect::<Vec<_>>().join("\n")
         }
     })
+}
+
+fn no_html() -> Error {
+    Error::new(Kind::Usage, "only reports can be had as html").hint("choose --format table, json, yaml or csv")
 }
 
 /// Prints text as it is. A reader that went away (`| head`) is no error.

@@ -2,7 +2,7 @@
 
 use crate::awr::change::{Changes, Probed};
 use crate::awr::known::Known;
-use crate::awr::page::{Cell, Section, Table, when};
+use crate::awr::page::{Cell, Section, Table, Tone, when};
 use crate::awr::period::PROBES;
 use crate::sample::{Probe, Reason, Unknown};
 use crate::units::show_seconds;
@@ -51,12 +51,12 @@ pub fn build(known: &Known<'_>) -> Vec<Note> {
 pub fn section(notes: &[Note]) -> Section {
     let row = |note: &Note| {
         let severity = match note.severity {
-            Severity::Warning => "warning",
-            Severity::Missing => "missing",
-            Severity::Info => "note",
+            Severity::Warning => Cell::from("warning").tone(Tone::Bad),
+            Severity::Missing => Cell::from("missing").tone(Tone::Warn),
+            Severity::Info => Cell::from("note"),
         };
         let sections = note.sections.iter().map(|section| section.replace('_', " ")).collect::<Vec<_>>().join(", ");
-        [Cell::from(severity), note.text.as_str().into(), if sections.is_empty() { "everything".into() } else { Cell::from(sections) }]
+        [severity, note.text.as_str().into(), if sections.is_empty() { "everything".into() } else { Cell::from(sections) }]
     };
     let table =
         Table::new("", &["", "*what", "touches"]).rows(notes.iter().map(row)).or("nothing: all was read, and nothing was reset").wrapping();

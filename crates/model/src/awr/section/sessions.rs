@@ -2,7 +2,7 @@
 
 use crate::ash::WaitClass;
 use crate::ash::block::Key;
-use crate::awr::active::{Active, class, is_foreground};
+use crate::awr::active::{Active, class, is_foreground, is_idle};
 use crate::awr::known::Known;
 use crate::awr::page::{Cell, Section, Table};
 use crate::sample::Unknown;
@@ -174,7 +174,8 @@ fn sessions(active: &Active) -> Vec<SessionTime> {
         });
         let seconds = active.seconds(count.samples);
         match class(&cell.keys[6]) {
-            WaitClass::Idle => row.idle_in_transaction_seconds += seconds,
+            WaitClass::Idle if is_idle(&cell.keys[7]) => row.idle_in_transaction_seconds += seconds,
+            WaitClass::Idle => {}
             class => {
                 row.seconds += seconds;
                 row.percent += percent(active, count.samples);

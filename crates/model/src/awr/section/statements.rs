@@ -6,7 +6,7 @@ use crate::awr::active::{Active, class, is_foreground};
 use crate::awr::change::{Change, Fate};
 use crate::awr::known::Known;
 use crate::awr::measure::Unit;
-use crate::awr::page::{Cell, Listing, Part, Section, Table};
+use crate::awr::page::{Bar, Bars, Cell, Listing, Part, Section, Table};
 use crate::document::Unknowns;
 use crate::query_id::QueryId;
 use crate::sample::statements::Statement as Row;
@@ -194,10 +194,25 @@ impl Statements {
                 top = top.note(format!("{count} statements {what}."));
             }
         }
+        top = top.with_some(self.bars());
         for ranking in &self.rankings {
             top = top.with(self.table(ranking));
         }
         [top, self.texts(others)]
+    }
+
+    /// The statements that took the most time in the samples, by wait class.
+    fn bars(&self) -> Option<Bars> {
+        let ranking = self.rankings.iter().find(|ranking| ranking.by == "active_time")?;
+        let bar = |ranked: &Ranked| {
+            let row = self.statements.iter().find(|row| row.which() == ranked.which())?;
+            Some(Bar {
+                label: Cell::from(excerpt(row.text.as_deref())).to(anchor(row.query_id)),
+                shown: Cell::seconds(ranked.value),
+                parts: row.waits.iter().map(|(class, seconds)| (class.name().to_owned(), *seconds)).collect(),
+            })
+        };
+        Some(Bars { title: "Time by statement and wait class".to_owned(), bars: ranking.statements.iter().filter_map(bar).collect() })
     }
 
     fn texts(&self, others: &[(QueryId, &str)]) -> Section {

@@ -1,0 +1,254 @@
+//! `pgtend awr`: snapshots, reports over any period, baselines.
+
+use super::output::{self, Format, Table, Tabular, Tone, print};
+use super::report_file::{ReportFile, form};
+use super::when::when;
+use super::{Global, source};
+use crate::api::awr::{NewSnapshot, REPORT};
+use crate::client::Client;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use pgtend_model::awr::lists::{BASELINES, BaselineList, ListParams, NewBaseline, SNAPSHOTS, SnapshotDetails, SnapshotList};
+use pgtend_model::awr::period::Point;
+use pgtend_model::awr::request::ReportRequest;
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::past::{Baseline, Snapshot};
+
+/// Snapshots, and reports of what the server did between two of them or between any two times
+///
+/// A report says what the load was, what sessions waited for, who held up whom, which statements took the time, and what tables, disks
+/// and settings went through: what Oracle's DBAs know as AWR. It is made from the agent's history.
+#[derive(Debug, Args)]
+pub(super) struct Awr {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Snapshot(Take),
+    List(List),
+    Show(Show),
+    Report(Report),
+    Baseline(Baselines),
+}
+
+/// Reads everything now and keeps it as a snapshot
+#[derive(Debug, Args)]
+struct Take {}
+
+/// Lists the snapshots
+#[derive(Debug, Args)]
+struct List {
+    /// The newest so many
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+/// Shows what was read for a snapshot
+#[derive(Debug, Args)]
+struct Show {
+    /// Its number
+    id: i64,
+}
+
+/// Makes the report of a period
+///
+/// --format html gives one file with everything in it; without --format the ending of --output decides.
+#[derive(Debug, Args)]
+struct Report {
+    #[command(flatten)]
+    period: Period,
+    /// Statements in each order
+    #[arg(long, default_value_t = pgtend_model::awr::report::TOP)]
+    top: usize,
+    #[command(flatten)]
+    file: ReportFile,
+}
+
+/// A period: from one end to the other.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Period {
+    /// Its begin: a snapshot's number, or a time such as 2026-11-21T03:12:00Z, "2026-11-21 03:12", 03:12, -1h
+    #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
+    pub from: Point,
+    /// Its end, in the same way [default: now]
+    #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
+    pub to: Option<Point>,
+}
+
+/// Periods that are kept longer, to compare others with
+#[derive(Debug, Args)]
+struct Baselines {
+    #[command(subcommand)]
+    command: BaselineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BaselineCommand {
+    Create(Create),
+    List(ListBaselines),
+    Delete(Delete),
+}
+
+/// Keeps the period between two snapshots under a name
+#[derive(Debug, Args)]
+struct Create {
+    /// What to call it: up to 63 letters, digits, `.`, `_` and `-`
+    name: String,
+    /// The first snapshot
+    #[arg(long, value_name = "ID")]
+    from: i64,
+    /// The last snapshot
+    #[arg(long, value_name = "ID")]
+    to: i64,
+    /// What it is, in your words
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+}
+
+/// Lists the baselines
+#[derive(Debug, Args)]
+struct ListBaselines {}
+
+/// Gives up a baseline; its snapshots go when their time comes
+#[derive(Debug, Args)]
+struct Delete {
+    /// Its name
+    name: String,
+}
+
+/// A snapshot's number, or a time.
+fn point(text: &str) -> Result<Point, String> {
+    match text.trim().parse::<u32>() {
+        Ok(id) => Ok(Point::Snapshot(i64::from(id))),
+        Err(_) => when(text).map(Point::At).map_err(|error| format!("{}: {}", error.what, error.hint)),
+    }
+}
+
+impl Period {
+    /// The end; now when none was given.
+    pub fn end(&self) -> Point {
+        self.to.unwrap_or_else(|| Point::At(Timestamp::now()))
+    }
+}
+
+/// The agent, and which of its servers: history is the agent's.
+pub(super) fn agent(global: &Global) -> Result<(Client, Option<&str>)> {
+    if global.connection.is_some() {
+        return Err(Error::new(Kind::Usage, "a connection alone tells nothing of the past")
+            .hint("ask an agent that watches the server: leave out --connection. pgtend perf snapshot needs no agent"));
+    }
+    Ok((source::agent(global)?, global.server.as_deref()))
+}
+
+impl Awr {
+    pub(super) async fn run(&self, global: &Global) -> Result<u8> {
+        let (client, server) = agent(global)?;
+        match &self.command {
+            Command::Snapshot(_) => {
+                let taken: Snapshot = take_snapshot(&client, server, NewSnapshot::default()).await?;
+                print(&SnapshotList { snapshots: vec![taken], total: 1 }, global.format)?;
+            }
+            Command::List(List { limit }) => {
+                let list: SnapshotList = client.retrospect(server, &ListParams { limit: Some(*limit) }).await?;
+                print(&list, global.format)?;
+            }
+            Command::Show(Show { id }) => {
+                let details: SnapshotDetails = client.get_of(&format!("{SNAPSHOTS}/{id}"), server).await?;
+                print(&details, global.format)?;
+            }
+            Command::Report(command) => command.run(&client, server, global).await?,
+            Command::Baseline(Baselines { command }) => command.run(&client, server, global).await?,
+        }
+        Ok(0)
+    }
+}
+
+/// Has the agent take a snapshot.
+///
+/// # Errors
+/// As [`Client::post`].
+pub(super) async fn take_snapshot(client: &Client, server: Option<&str>, how: NewSnapshot) -> Result<Snapshot> {
+    let reason = serde_json::to_value(how.reason).ok().and_then(|reason| reason.as_str().map(str::to_owned)).unwrap_or_default();
+    client.make(&format!("{SNAPSHOTS}?reason={reason}"), server, &()).await
+}
+
+impl Report {
+    async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<()> {
+        let mut request = ReportRequest::between(self.period.from, self.period.end(), form(self.file.format(global))?);
+        request.top = Some(self.top);
+        self.file.fetch(client, REPORT, server, &request, global).await
+    }
+}
+
+impl BaselineCommand {
+    async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<()> {
+        match self {
+            Self::Create(new) => {
+                let Create { name, from, to, description } = new;
+                let (name, description) = (name.clone(), description.clone());
+                let body = NewBaseline { name, start_snapshot_id: *from, end_snapshot_id: *to, description };
+                let made: Baseline = client.post(BASELINES, server, &body).await?;
+                print(&BaselineList { baselines: vec![made] }, global.format)
+            }
+            Self::List(_) => {
+                let list: BaselineList = client.get_of(BASELINES, server).await?;
+                print(&list, global.format)
+            }
+            Self::Delete(Delete { name }) => {
+                let left: BaselineList = client.delete_of(BASELINES, server, name).await?;
+                if global.format == Format::Table {
+                    output::tell(&format!("The baseline {name} is gone."));
+                    return Ok(());
+                }
+                print(&left, global.format)
+            }
+        }
+    }
+}
+
+impl Tabular for SnapshotList {
+    fn tables(&self) -> Vec<Table> {
+        let mut table = Table::new("", &[">id", "taken", "why", "PostgreSQL", "server started", "not read"]).or("there are no snapshots");
+        for snapshot in &self.snapshots {
+            let started = snapshot.server_started_at.map_or_else(String::new, |at| format!("{at:.0}"));
+            let version = snapshot.version.clone().unwrap_or_default();
+            let (id, at) = (snapshot.id.to_string(), format!("{:.0}", snapshot.at));
+            table.push([id, at, snapshot.reason.clone(), version, started, snapshot.missing.join(", ")]);
+        }
+        vec![table]
+    }
+}
+
+impl Tabular for SnapshotDetails {
+    fn tables(&self) -> Vec<Table> {
+        let about = SnapshotList { snapshots: vec![self.snapshot.clone()], total: 1 };
+        let mut probes = Table::new("What was read", &["probe", ">rows", "read", "why not"]);
+        for probe in &self.probes {
+            let rows = probe.rows.map_or_else(String::new, |rows| rows.to_string());
+            let read = probe.read_at.filter(|_| probe.rows.is_some()).map_or_else(String::new, |at| format!("{at:.0}"));
+            let why = probe.unknown.as_ref().map_or_else(String::new, |unknown| unknown.detail.clone());
+            probes.push([output::Cell::from(probe.probe.clone()), rows.into(), read.into(), output::Cell::new(why, Tone::Dim)]);
+        }
+        about.tables().into_iter().chain([probes]).collect()
+    }
+}
+
+impl Tabular for BaselineList {
+    fn tables(&self) -> Vec<Table> {
+        let mut table = Table::new("", &["name", ">from", ">to", "begin", "end", "made", "description"]).or("there are no baselines");
+        for baseline in &self.baselines {
+            table.push([
+                baseline.name.clone(),
+                baseline.start_snapshot_id.to_string(),
+                baseline.end_snapshot_id.to_string(),
+                format!("{:.0}", baseline.span.start),
+                format!("{:.0}", baseline.span.end),
+                format!("{:.0}", baseline.created_at),
+                baseline.description.clone(),
+            ]);
+        }
+        vec![table]
+    }
+}
