@@ -1,5 +1,6 @@
 //! The catalog: texts of statements, snapshots and baselines, in one SQLite file beside the history.
 
+use crate::state::committed;
 use jiff::Timestamp;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::past::{Baseline, Snapshot, Span};
@@ -83,8 +84,7 @@ impl Catalog {
     /// Keeps texts of statements, and notes when they were seen.
     pub(super) fn keep_texts(&self, server: &str, texts: &[(i64, Text)], origin: Origin, now: Timestamp) -> Result<()> {
         let mut connection = self.connection();
-        let mut keep = || -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
+        let kept = committed(&mut connection, |transaction| {
             for (query_id, text) in texts {
                 let hash = &blake3::hash(text.as_bytes()).as_bytes()[..16].to_vec();
                 transaction.execute("insert into text (hash, body) values (?1, ?2) on conflict do nothing", params![hash, &**text])?;
@@ -96,9 +96,9 @@ impl Catalog {
                     params![server, query_id, hash, origin as i64, now.as_millisecond()],
                 )?;
             }
-            transaction.commit()
-        };
-        self.told(keep())
+            Ok(())
+        });
+        self.told(kept)
     }
 
     /// The text of a statement.
@@ -140,7 +140,8 @@ impl Catalog {
              values (?1, (select coalesce(max(id), 0) + 1 from snapshot where server = ?1), ?2, ?3, ?4, ?5, ?6) returning id";
         let started = new.server_started_at.map(Timestamp::as_millisecond);
         let values = params![server, new.at.as_millisecond(), new.reason, started, new.version, missing];
-        let id = self.told(self.connection().query_row(sql, values, |row| row.get(0)))?;
+        let mut connection = self.connection();
+        let id = self.told(committed(&mut connection, |transaction| transaction.query_row(sql, values, |row| row.get(0))))?;
         Ok(Snapshot { id, ..new.clone() })
     }
 

@@ -50,9 +50,27 @@ impl StateStore {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes a change, and returns once it is durable. A statement that returns rows hands them out before its own commit, whose
+    /// failure (a full disk) nobody would hear of: so every change is a transaction that is committed by name.
+    fn change<T>(&self, change: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let mut connection = self.connection();
+        committed(&mut connection, change).map_err(|error| self.failed(&error))
+    }
+
     fn failed(&self, error: &rusqlite::Error) -> Error {
         failed(&self.path, error)
     }
+}
+
+/// Makes a change and commits it.
+pub(crate) fn committed<T>(
+    connection: &mut Connection,
+    change: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let changed = change(&transaction)?;
+    transaction.commit()?;
+    Ok(changed)
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
@@ -107,5 +125,23 @@ mod tests {
         fs::write(&path, vec![b'x'; 8192]).unwrap();
         let error = StateStore::open(&path).unwrap_err();
         assert!(error.what.contains("not a database") && error.place.ends_with("state.db"), "{error}");
+    }
+
+    #[test]
+    fn a_change_whose_commit_fails_is_an_error_although_it_returned_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "pragma foreign_keys = on;
+                 create table parent (id integer primary key);
+                 create table child (id integer primary key, parent integer references parent deferrable initially deferred);",
+            )
+            .unwrap();
+        let orphan = |transaction: &rusqlite::Transaction<'_>| {
+            transaction.query_row("insert into child (parent) values (7) returning id", [], |row| row.get::<_, i64>(0))
+        };
+        assert!(committed(&mut connection, orphan).is_err());
+        let left: i64 = connection.query_row("select count(*) from child", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
     }
 }

@@ -63,8 +63,7 @@ impl StateStore {
     /// `Usage` when the name cannot be one; `Conflict` when another token that was not revoked has it.
     pub fn add_token(&self, new: &NewToken) -> Result<Token> {
         check_name(&new.name)?;
-        let connection = self.connection();
-        if by_name(&connection, &new.name).map_err(|error| self.failed(&error))?.is_some() {
+        if by_name(&self.connection(), &new.name).map_err(|error| self.failed(&error))?.is_some() {
             return Err(Error::new(Kind::Conflict, format!("there is a token named \"{}\"", new.name))
                 .hint("choose another name, or revoke that one first")
                 .retry(pgtend_model::error::Retry::Never));
@@ -80,7 +79,7 @@ impl StateStore {
             new.created.as_millisecond(),
             new.expires.map(Timestamp::as_millisecond)
         ];
-        connection.query_row(&sql, values, read).map_err(|error| self.failed(&error))
+        self.change(|transaction| transaction.query_row(&sql, values, read))
     }
 
     /// All tokens that were not revoked, in the order of creation.
@@ -99,10 +98,9 @@ impl StateStore {
     /// # Errors
     /// `NotFound` when there is no such token.
     pub fn revoke_token(&self, name: &str, now: Timestamp) -> Result<Token> {
-        let connection = self.connection();
         let sql = format!("update token set revoked_ms = ?2 where name = ?1 and revoked_ms is null returning {COLUMNS}");
-        let revoked = connection.query_row(&sql, params![name, now.as_millisecond()], read).optional();
-        revoked.map_err(|error| self.failed(&error))?.ok_or_else(|| {
+        let revoked = self.change(|transaction| transaction.query_row(&sql, params![name, now.as_millisecond()], read).optional());
+        revoked?.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("there is no token named \"{name}\"")).hint("pgtend token list shows those there are")
         })
     }
@@ -112,15 +110,12 @@ impl StateStore {
     /// # Errors
     /// `System` when the state cannot be written.
     pub fn note_token_use(&self, used: &[(i64, Timestamp)]) -> Result<()> {
-        let mut connection = self.connection();
-        let mut note = || -> rusqlite::Result<()> {
-            let transaction = connection.transaction()?;
+        self.change(|transaction| {
             for (id, at) in used {
                 transaction.execute("update token set last_used_ms = ?2 where id = ?1", params![id, at.as_millisecond()])?;
             }
-            transaction.commit()
-        };
-        note().map_err(|error| self.failed(&error))
+            Ok(())
+        })
     }
 }
 
