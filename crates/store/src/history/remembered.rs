@@ -23,6 +23,9 @@ use std::sync::PoisonError;
 /// How far back a reading may be to tell what was known at an instant: every probe is written whole once an hour.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(3);
 
+/// How much is read at once: a month of a busy server's statements does not fit into memory.
+const STRETCH: SignedDuration = SignedDuration::from_hours(4);
+
 /// What is remembered of one server.
 #[derive(Debug, Clone)]
 pub struct Remembered {
@@ -112,36 +115,59 @@ impl Remembered {
         Ok(())
     }
 
-    /// What is remembered of probes in a stretch of time.
-    fn pages(&self, probes: &[Probe], span: Span) -> io::Result<Pages> {
+    /// What is remembered of probes in a stretch of time; of each either everything, or only from its last whole reading on.
+    fn pages(&self, probes: &[Probe], span: Span, extent: Extent) -> io::Result<Pages> {
         let mut pages = Pages::default();
-        let name = |probe: &Probe| probe.spec().name;
+        let within = |at_ms: i64| (span.start.as_millisecond()..span.end.as_millisecond()).contains(&at_ms);
         self.sealed(FRAMES, None, span, &mut |table| {
-            let wanted = frame_table::from_arrow(table).into_iter().filter(|entry| probes.iter().any(|probe| name(probe) == entry.probe));
-            wanted.for_each(|entry| pages.entries.entry(entry.probe.clone()).or_default().push(entry));
+            let entries = frame_table::from_arrow(table).into_iter();
+            for entry in entries.filter(|entry| within(entry.at_ms) && probes.iter().any(|probe| probe.spec().name == entry.probe)) {
+                pages.entries.entry(entry.probe.clone()).or_default().push(entry);
+            }
         })?;
-        for probe in probes {
-            let rows = pages.rows.entry(name(probe)).or_default();
-            self.sealed(name(probe), None, span, &mut |table| rows.extend(probe_table::from_arrow(probe.spec(), table)))?;
-        }
-        let mut content = Content::default();
-        self.journals(span, &mut |batch| content.add_of(&batch, probes))?;
-        for entry in content.entries {
+        let mut recent = Content::default();
+        self.journals(span, &mut |batch| {
+            recent.add_of(&batch, probes, &within);
+            if extent == Extent::LastWhole {
+                recent.only_from_last_whole();
+            }
+        })?;
+        for entry in recent.entries {
             pages.entries.entry(entry.probe.clone()).or_default().push(entry);
         }
-        for (probe, rows) in content.rows {
+        pages.entries.values_mut().for_each(|entries| entries.sort_by_key(|entry| entry.at_ms));
+        for probe in probes {
+            let name = probe.spec().name;
+            let first = match extent {
+                Extent::Everything => Some(span.start),
+                Extent::LastWhole => pages.last_whole(name),
+            };
+            let Some(first) = first else { continue };
+            let rows = pages.rows.entry(name).or_default();
+            self.sealed(name, None, Span::new(first, span.end), &mut |table| {
+                let all = probe_table::from_arrow(probe.spec(), table).into_iter();
+                rows.extend(all.filter(|row| within(row.at_ms) && row.at_ms >= first.as_millisecond()));
+            })?;
+        }
+        for (probe, rows) in recent.rows {
             pages.rows.entry(probe).or_default().extend(rows);
         }
-        let within = |at_ms: i64| (span.start.as_millisecond()..span.end.as_millisecond()).contains(&at_ms);
-        for entries in pages.entries.values_mut() {
-            entries.retain(|entry| within(entry.at_ms));
-            entries.sort_by_key(|entry| entry.at_ms);
-        }
-        for rows in pages.rows.values_mut() {
-            rows.retain(|row| within(row.at_ms));
-            rows.sort_by_key(|row| row.at_ms);
-        }
+        pages.rows.values_mut().for_each(|rows| rows.sort_by_key(|row| row.at_ms));
         Ok(pages)
+    }
+}
+
+/// How much of a stretch of time is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Everything,
+    LastWhole,
+}
+
+impl Pages {
+    fn last_whole(&self, probe: &str) -> Option<Timestamp> {
+        let whole = self.entries.get(probe)?.iter().rfind(|entry| entry.whole)?;
+        Timestamp::from_millisecond(whole.at_ms).ok()
     }
 }
 
@@ -182,7 +208,7 @@ impl Past for Remembered {
 
     fn readings(&self, at: Timestamp, probes: &[Probe]) -> Result<Readings> {
         let span = Span::new(at.saturating_sub(LOOK_BACK).unwrap_or(at), after(at));
-        let pages = self.read(|| self.pages(probes, span))?;
+        let pages = self.read(|| self.pages(probes, span, Extent::LastWhole))?;
         let mut readings = Readings::default();
         for probe in probes {
             match Playback::new(probe.spec(), &pages).last(*probe) {
@@ -195,9 +221,15 @@ impl Past for Remembered {
     }
 
     fn frames(&self, probe: Probe, span: Span, each: &mut dyn FnMut(&Frame)) -> Result<()> {
-        let wide = Span::new(span.start.saturating_sub(LOOK_BACK).unwrap_or(span.start), span.end);
-        let pages = self.read(|| self.pages(&[probe], wide))?;
-        Playback::new(probe.spec(), &pages).frames(probe, span, each);
+        let mut player = Player::new(probe, span.start);
+        let mut from = span.start.saturating_sub(LOOK_BACK).unwrap_or(span.start);
+        while from < span.end {
+            let to = from.saturating_add(STRETCH).unwrap_or(span.end).min(span.end);
+            let pages = self.read(|| self.pages(&[probe], Span::new(from, to), Extent::Everything))?;
+            player.play(&Playback::new(probe.spec(), &pages), each);
+            from = to;
+        }
+        player.begin(each);
         Ok(())
     }
 
@@ -275,30 +307,54 @@ impl<'a> Playback<'a> {
         self.entries[first..].iter().for_each(|entry| state.take(entry, self.written(entry.at_ms)));
         Some(state.taken(probe, newest))
     }
+}
 
-    fn frames(&self, probe: Probe, span: Span, each: &mut dyn FnMut(&Frame)) {
-        let start = span.start.as_millisecond();
-        let mut state = State::new(self.spec);
-        let (mut before, mut began): (Option<&Entry>, bool) = (None, false);
-        for entry in self.entries {
-            if entry.at_ms < start {
-                state.take(entry, self.written(entry.at_ms));
-                before = Some(entry).filter(|entry| !entry.failed()).or(before);
+/// Plays readings back stretch after stretch.
+struct Player {
+    probe: Probe,
+    start_ms: i64,
+    state: State,
+    before: Option<Entry>,
+    began: bool,
+}
+
+impl Player {
+    fn new(probe: Probe, start: Timestamp) -> Self {
+        Self { probe, start_ms: start.as_millisecond(), state: State::new(probe.spec()), before: None, began: false }
+    }
+
+    fn play(&mut self, page: &Playback<'_>, each: &mut dyn FnMut(&Frame)) {
+        for entry in page.entries {
+            let written = page.written(entry.at_ms);
+            if entry.at_ms < self.start_ms {
+                self.state.take(entry, written);
+                if !entry.failed() {
+                    self.before = Some(entry.clone());
+                }
                 continue;
             }
-            if let Some(before) = before.take().filter(|_| state.is_known()) {
-                began = true;
-                each(&frame(before, true, state.taken(probe, before)));
-            }
-            state.take(entry, self.written(entry.at_ms));
-            if entry.failed() {
-                each(&frame(entry, false, Err(entry.unknown.clone().unwrap_or_else(|| Unknown::new(Reason::Failed, "")))));
-            } else if began {
-                each(&frame(entry, entry.whole, taken(probe, entry, self.written(entry.at_ms).iter().filter(|row| !row.gone))));
-            } else if state.is_known() {
-                began = true;
-                each(&frame(entry, true, state.taken(probe, entry)));
-            }
+            self.begin(each);
+            self.state.take(entry, written);
+            self.tell(entry, written, each);
+        }
+    }
+
+    /// Tells what was known when the stretch began, unless that was told.
+    fn begin(&mut self, each: &mut dyn FnMut(&Frame)) {
+        if let Some(before) = self.before.take().filter(|_| self.state.is_known()) {
+            self.began = true;
+            each(&frame(&before, true, self.state.taken(self.probe, &before)));
+        }
+    }
+
+    fn tell(&mut self, entry: &Entry, written: &[Row], each: &mut dyn FnMut(&Frame)) {
+        if entry.failed() {
+            each(&frame(entry, false, Err(entry.unknown.clone().unwrap_or_else(|| Unknown::new(Reason::Failed, "")))));
+        } else if self.began {
+            each(&frame(entry, entry.whole, taken(self.probe, entry, written.iter().filter(|row| !row.gone))));
+        } else if self.state.is_known() {
+            self.began = true;
+            each(&frame(entry, true, self.state.taken(self.probe, entry)));
         }
     }
 }

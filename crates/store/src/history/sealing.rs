@@ -23,7 +23,7 @@ pub(super) fn seal(layout: &Layout, server: &str, file: &JournalFile) -> io::Res
     let mut content = Content::default();
     journal::read(&file.path, &mut |batch| {
         content.sessions.add(&batch);
-        content.add_frames(&batch, &|_| true);
+        content.add_frames(&batch, &|_| true, &|_| true);
     })?;
     let place = |dataset: &str| layout.sealed(dataset, server, file);
     if let Some(table) = content.sessions.table()? {
@@ -56,18 +56,28 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Adds the readings of these probes.
-    pub(super) fn add_of(&mut self, batch: &Batch, probes: &[Probe]) {
-        self.add_frames(batch, &|spec| probes.contains(&spec.probe));
+    /// Adds the readings of these probes, at these times.
+    pub(super) fn add_of(&mut self, batch: &Batch, probes: &[Probe], within: &dyn Fn(i64) -> bool) {
+        self.add_frames(batch, &|spec| probes.contains(&spec.probe), within);
     }
 
-    fn add_frames(&mut self, batch: &Batch, wanted: &dyn Fn(&Spec) -> bool) {
-        for frame in &batch.frames {
+    fn add_frames(&mut self, batch: &Batch, wanted: &dyn Fn(&Spec) -> bool, within: &dyn Fn(i64) -> bool) {
+        for frame in batch.frames.iter().filter(|frame| within(frame.at_ms)) {
             let Some(spec) = batch.text(frame.probe).and_then(|name| spec(name)).filter(|spec| wanted(spec)) else { continue };
             self.entries.extend(Entry::of(batch, frame));
             let rows = probe_table::rows_of(spec, batch, frame);
             if !rows.is_empty() {
                 self.rows.entry(spec.name).or_default().extend(rows);
+            }
+        }
+    }
+
+    /// Lets go of rows that a later whole reading of their probe repeats.
+    pub(super) fn only_from_last_whole(&mut self) {
+        for (probe, rows) in &mut self.rows {
+            let whole = self.entries.iter().rfind(|entry| entry.whole && entry.probe == *probe).map(|entry| entry.at_ms);
+            if let Some(whole) = whole.filter(|whole| rows.first().is_some_and(|row| row.at_ms < *whole)) {
+                rows.retain(|row| row.at_ms >= whole);
             }
         }
     }
