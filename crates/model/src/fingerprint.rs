@@ -39,6 +39,7 @@ fn piece(text: &str, first: char, out: &mut String) -> usize {
             let end = 1 + digits(&text[1..], |c| c.is_ascii_digit());
             literal(text, end, out)
         }
+        '-' | '+' if is_sign(text, out) => 1,
         c if c.is_ascii_digit() && !after_word => literal(text, digits(text, |c| c.is_ascii_alphanumeric() || c == '.'), out),
         c if c.is_whitespace() => space(out, c.len_utf8()),
         c => {
@@ -46,6 +47,12 @@ fn piece(text: &str, first: char, out: &mut String) -> usize {
             c.len_utf8()
         }
     }
+}
+
+/// Whether a number follows whose sign this is: pg_stat_statements makes `$1` of both together.
+fn is_sign(text: &str, before: &str) -> bool {
+    let operand_missing = before.trim_end().chars().next_back().is_none_or(|c| "=<>+-*/%^|&,(~!".contains(c));
+    operand_missing && text[1..].starts_with(|c: char| c.is_ascii_digit() || c == '.')
 }
 
 fn literal(_text: &str, end: usize, out: &mut String) -> usize {
@@ -105,6 +112,8 @@ mod tests {
             assert_eq!(normalize(statement), "select * from t where a = ?", "{statement}");
         }
         assert_eq!(fingerprint(same[0]), fingerprint(same[1]));
+        assert_eq!(normalize("set b = b + -463 where a-1 = 2"), "set b = b + ? where a-? = ?");
+        assert_eq!(fingerprint("set b = b + -463"), fingerprint("set b = b + $1"));
         assert_ne!(fingerprint("select 1 from t1"), fingerprint("select 1 from t2"));
         assert_eq!(normalize("select \"A\" from t where x in (1, 2,3) and y = $$a'b$$"), "select \"A\" from t where x in (?) and y = ?");
     }

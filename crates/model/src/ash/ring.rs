@@ -180,6 +180,9 @@ impl Ring {
 struct Shared {
     who: HashMap<i64, Arc<Who>>,
     statements: HashMap<i64, Arc<Statement>>,
+    /// PostgreSQL's identifiers by database and pgtend's own: a session that is blocked while its statement is parsed shows its text
+    /// alone.
+    natives: HashMap<(Option<i64>, i64), i64>,
     waits: HashMap<(Text, Text), Arc<Wait>>,
     text_bytes: usize,
     sweep_at: usize,
@@ -219,14 +222,21 @@ impl Shared {
 
     fn statement(&mut self, row: &Activity, capture: Capture) -> Option<Arc<Statement>> {
         let text = row.query.as_ref().filter(|text| !text.is_empty())?;
-        let id = row.query_id.unwrap_or_else(|| fingerprint(text));
-        let text_bytes = &mut self.text_bytes;
-        let known = self.statements.entry(id).or_insert_with(|| {
-            let text = if capture.statements { text.clone() } else { Text::default() };
-            *text_bytes += text.len();
-            Arc::new(Statement { id, id_is_native: row.query_id.is_some(), text })
+        let id = row.query_id.unwrap_or_else(|| {
+            let own = fingerprint(text);
+            self.natives.get(&(row.datid, own)).copied().unwrap_or(own)
         });
-        Some(known.clone())
+        if let Some(known) = self.statements.get(&id) {
+            return Some(known.clone());
+        }
+        if row.query_id.is_some() {
+            self.natives.insert((row.datid, fingerprint(text)), id);
+        }
+        let text = if capture.statements { text.clone() } else { Text::default() };
+        self.text_bytes += text.len();
+        let statement = Arc::new(Statement { id, id_is_native: row.query_id.is_some(), text });
+        self.statements.insert(id, statement.clone());
+        Some(statement)
     }
 
     fn wait(&mut self, row: &Activity) -> Option<Arc<Wait>> {
@@ -242,6 +252,7 @@ impl Shared {
         }
         self.who.retain(|_, who| Arc::strong_count(who) > 1);
         self.statements.retain(|_, statement| Arc::strong_count(statement) > 1);
+        self.natives.retain(|_, id| self.statements.contains_key(id));
         self.text_bytes = self.statements.values().map(|statement| statement.text.len()).sum();
         self.sweep_at = (self.who.len() + self.statements.len()) * 2;
     }

@@ -56,3 +56,14 @@ fn a_time_range_is_inclusive_and_newest_first() {
     let seconds: Vec<i64> = ring.ticks(&filter).map(|tick| tick.at.as_second()).collect();
     assert_eq!(seconds, [5, 4, 3]);
 }
+
+#[test]
+fn a_statement_that_is_blocked_while_it_is_parsed_is_known_by_its_text() {
+    let mut ring = Ring::new(100, usize::MAX);
+    let native = |query: &str| Activity { query_id: Some(77), ..row(1, query) };
+    ring.record(&sample(1, vec![native("update t set a = a + 5 where id = 1")]), &HashMap::new());
+    ring.record(&sample(2, vec![row(1, "update t set a = a + -463 where id = 22"), row(2, "update u set a = 1")]), &HashMap::new());
+    let ids: Vec<_> = ring.newest().unwrap().sessions.iter().map(|session| session.statement.clone().unwrap()).collect();
+    assert_eq!((ids[0].id, ids[0].id_is_native), (77, true));
+    assert!(ids[1].id != 77 && !ids[1].id_is_native);
+}
