@@ -118,9 +118,9 @@ fn is_broken<T: Row>(oldest: &Sample<T>, newest: &Sample<T>) -> bool {
 }
 
 /// The labels of a row, which tell it from others.
-type Key = Box<str>;
+pub(super) type Key = Box<str>;
 
-fn key<T: Row>(row: &T) -> Key {
+pub(super) fn key<T: Row>(row: &T) -> Key {
     use std::fmt::Write as _;
     let mut key = String::new();
     for (number, _) in T::COLUMNS.iter().enumerate().filter(|(_, column)| column.kind == Kind::Label) {

@@ -2,6 +2,9 @@
 
 pub mod active;
 pub mod change;
+pub mod compare;
+mod compare_page;
+pub mod forecast;
 pub mod known;
 pub mod lists;
 pub mod measure;
@@ -11,6 +14,8 @@ pub mod report;
 pub mod request;
 pub mod section;
 pub mod text;
+pub mod trend;
+mod trend_metrics;
 
 #[cfg(test)]
 pub mod scenario;

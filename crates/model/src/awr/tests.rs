@@ -110,3 +110,27 @@ fn periods_that_make_no_sense_are_refused() {
     assert_eq!(kind(Point::Snapshot(1), Point::Snapshot(9)), NotFound);
     assert_eq!(kind(Point::At(at(-9000)), Point::At(at(-8000))), NotFound);
 }
+
+#[test]
+fn two_periods_compared() {
+    use super::compare::{CompareRequest, Comparison, Verdict};
+    let mut memory = scenario::shop();
+    memory.add_baseline("calm", 1, 2, at(0)).unwrap();
+    let storm = CompareRequest {
+        baseline_name: Some("calm".to_owned()),
+        current_start_time: Some(at(240)),
+        current_end_time: Some(at(360)),
+        ..CompareRequest::default()
+    };
+    let comparison = storm.compare(&memory, "main", at(3600)).unwrap();
+    let figure = |comparison: &Comparison, name: &str| comparison.figures.iter().find(|delta| delta.name == name).unwrap().clone();
+    let locked = figure(&comparison, "db_time_application");
+    assert_eq!((locked.before, locked.after, locked.percent, locked.verdict), (Some(1.0), Some(5.0), Some(400.0), Verdict::Worse));
+    assert_eq!(comparison.waits[0].wait_event.as_deref(), Some("Lock:tuple"));
+    assert_eq!(figure(&comparison, "transactions").significance, 0.0);
+    let text = super::request::Paged::text(&comparison);
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    insta::assert_snapshot!(text);
+    let missing = CompareRequest { baseline_name: Some("monday".to_owned()), ..storm };
+    assert_eq!(missing.compare(&memory, "main", at(3600)).unwrap_err().kind, crate::error::Kind::NotFound);
+}

@@ -12,9 +12,11 @@ use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use pgtend_model::awr::compare::{CompareRequest, Comparison};
 use pgtend_model::awr::lists::{BASELINES, BaselineList, NewBaseline, SNAPSHOTS, SnapshotDetails, SnapshotList};
 use pgtend_model::awr::report::Report;
 use pgtend_model::awr::request::{Form, Paged, ReportRequest};
+use pgtend_model::awr::trend::Trend;
 use pgtend_model::config::api::Role;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::past::{Baseline, Snapshot};
@@ -23,6 +25,8 @@ use utoipa::IntoParams;
 
 /// Where reports are made.
 pub const REPORT: &str = "/api/v1/awr/report";
+/// Where periods are compared.
+pub const COMPARE: &str = "/api/v1/awr/compare";
 
 /// Which snapshot.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -69,10 +73,14 @@ impl Routes {
         let keep = Endpoint::post(BASELINES, about).params::<Which>().body::<NewBaseline>().data::<Baseline>();
         let about = "Gives up a baseline; its snapshots go when their time comes";
         let forget = Endpoint::delete("/api/v1/awr/baselines/{name}", about).in_path::<Name>().params::<Which>().data::<BaselineList>();
+        let about = "Two periods, or a period and a baseline, side by side, as HTML, text or JSON";
+        let compare = Endpoint::post(COMPARE, about).needs(Role::Viewer).params::<Which>().body::<CompareRequest>().data::<Comparison>();
         self.retrospect::<SnapshotList>()
             .add(take.data::<Snapshot>(), take_snapshot)
             .add(look.data::<SnapshotDetails>(), look_at_snapshot)
             .add(report, make_report)
+            .add(compare, make_comparison)
+            .retrospect::<Trend>()
             .retrospect::<BaselineList>()
             .add(keep, add_baseline)
             .add(forget, remove_baseline)
@@ -112,6 +120,16 @@ async fn make_report(State(api): State<Api>, Params(which): Params<Which>, Body(
     let server = api.agent().server(which.server.as_deref())?;
     let past = server.whole_past().await;
     Ok(blocking(move || answer(&request.report(&past, server.name(), Timestamp::now())?, request.format)).await?)
+}
+
+async fn make_comparison(
+    State(api): State<Api>,
+    Params(which): Params<Which>,
+    Body(request): Body<CompareRequest>,
+) -> Result<Response, Failed> {
+    let server = api.agent().server(which.server.as_deref())?;
+    let past = server.whole_past().await;
+    Ok(blocking(move || answer(&request.compare(&past, server.name(), Timestamp::now())?, request.format)).await?)
 }
 
 /// A document in the form that was asked for.

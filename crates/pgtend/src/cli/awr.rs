@@ -1,13 +1,17 @@
-//! `pgtend awr`: snapshots, reports over any period, baselines.
+//! `pgtend awr`: snapshots, reports over any period, baselines, comparisons, trends.
 
-use super::output::{self, Format, Table, Tabular, Tone, print};
+mod tables;
+mod trends;
+
+use super::output::{self, Format, print};
 use super::report_file::{ReportFile, form};
 use super::when::when;
 use super::{Global, source};
-use crate::api::awr::{NewSnapshot, REPORT};
+use crate::api::awr::{COMPARE, NewSnapshot, REPORT};
 use crate::client::Client;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use pgtend_model::awr::compare::CompareRequest;
 use pgtend_model::awr::lists::{BASELINES, BaselineList, ListParams, NewBaseline, SNAPSHOTS, SnapshotDetails, SnapshotList};
 use pgtend_model::awr::period::Point;
 use pgtend_model::awr::request::ReportRequest;
@@ -30,7 +34,9 @@ enum Command {
     List(List),
     Show(Show),
     Report(Report),
+    Compare(Compare),
     Baseline(Baselines),
+    Trends(trends::Trends),
 }
 
 /// Reads everything now and keeps it as a snapshot
@@ -62,6 +68,26 @@ struct Report {
     /// Statements in each order
     #[arg(long, default_value_t = pgtend_model::awr::report::TOP)]
     top: usize,
+    #[command(flatten)]
+    file: ReportFile,
+}
+
+/// Compares a period with a baseline, or with another period
+///
+/// What changed most comes first; amounts are those of a second, so that the periods need not be equally long.
+#[derive(Debug, Args)]
+struct Compare {
+    /// The baseline to compare with
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["with_from", "with_to"], required_unless_present_all = ["with_from", "with_to"])]
+    baseline: Option<String>,
+    /// Instead of a baseline: the begin of the period to compare with
+    #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
+    with_from: Option<Point>,
+    /// Its end
+    #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
+    with_to: Option<Point>,
+    #[command(flatten)]
+    period: Period,
     #[command(flatten)]
     file: ReportFile,
 }
@@ -159,6 +185,8 @@ impl Awr {
                 print(&details, global.format)?;
             }
             Command::Report(command) => command.run(&client, server, global).await?,
+            Command::Compare(command) => command.run(&client, server, global).await?,
+            Command::Trends(command) => command.run(&client, server, global).await?,
             Command::Baseline(Baselines { command }) => command.run(&client, server, global).await?,
         }
         Ok(0)
@@ -179,6 +207,23 @@ impl Report {
         let mut request = ReportRequest::between(self.period.from, self.period.end(), form(self.file.format(global))?);
         request.top = Some(self.top);
         self.file.fetch(client, REPORT, server, &request, global).await
+    }
+}
+
+impl Compare {
+    async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<()> {
+        let mut request =
+            CompareRequest { baseline_name: self.baseline.clone(), format: form(self.file.format(global))?, ..CompareRequest::default() };
+        let split = |point: Option<Point>| match point {
+            Some(Point::Snapshot(id)) => (Some(id), None),
+            Some(Point::At(at)) => (None, Some(at)),
+            None => (None, None),
+        };
+        (request.baseline_start_snapshot_id, request.baseline_start_time) = split(self.with_from);
+        (request.baseline_end_snapshot_id, request.baseline_end_time) = split(self.with_to);
+        (request.current_start_snapshot_id, request.current_start_time) = split(Some(self.period.from));
+        (request.current_end_snapshot_id, request.current_end_time) = split(Some(self.period.end()));
+        self.file.fetch(client, COMPARE, server, &request, global).await
     }
 }
 
@@ -205,50 +250,5 @@ impl BaselineCommand {
                 print(&left, global.format)
             }
         }
-    }
-}
-
-impl Tabular for SnapshotList {
-    fn tables(&self) -> Vec<Table> {
-        let mut table = Table::new("", &[">id", "taken", "why", "PostgreSQL", "server started", "not read"]).or("there are no snapshots");
-        for snapshot in &self.snapshots {
-            let started = snapshot.server_started_at.map_or_else(String::new, |at| format!("{at:.0}"));
-            let version = snapshot.version.clone().unwrap_or_default();
-            let (id, at) = (snapshot.id.to_string(), format!("{:.0}", snapshot.at));
-            table.push([id, at, snapshot.reason.clone(), version, started, snapshot.missing.join(", ")]);
-        }
-        vec![table]
-    }
-}
-
-impl Tabular for SnapshotDetails {
-    fn tables(&self) -> Vec<Table> {
-        let about = SnapshotList { snapshots: vec![self.snapshot.clone()], total: 1 };
-        let mut probes = Table::new("What was read", &["probe", ">rows", "read", "why not"]);
-        for probe in &self.probes {
-            let rows = probe.rows.map_or_else(String::new, |rows| rows.to_string());
-            let read = probe.read_at.filter(|_| probe.rows.is_some()).map_or_else(String::new, |at| format!("{at:.0}"));
-            let why = probe.unknown.as_ref().map_or_else(String::new, |unknown| unknown.detail.clone());
-            probes.push([output::Cell::from(probe.probe.clone()), rows.into(), read.into(), output::Cell::new(why, Tone::Dim)]);
-        }
-        about.tables().into_iter().chain([probes]).collect()
-    }
-}
-
-impl Tabular for BaselineList {
-    fn tables(&self) -> Vec<Table> {
-        let mut table = Table::new("", &["name", ">from", ">to", "begin", "end", "made", "description"]).or("there are no baselines");
-        for baseline in &self.baselines {
-            table.push([
-                baseline.name.clone(),
-                baseline.start_snapshot_id.to_string(),
-                baseline.end_snapshot_id.to_string(),
-                format!("{:.0}", baseline.span.start),
-                format!("{:.0}", baseline.span.end),
-                format!("{:.0}", baseline.created_at),
-                baseline.description.clone(),
-            ]);
-        }
-        vec![table]
     }
 }

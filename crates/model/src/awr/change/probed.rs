@@ -1,10 +1,10 @@
 //! Which rows belong to which probe.
 
 use crate::sample::{Probe, Readings, Row, Slot, Taken, archiver, bgwriter, checkpointer, database, host_cpu, host_disk, host_memory};
+use crate::sample::{database_size, host_filesystem, replication, sequences, tables, wal, wal_files};
 use crate::sample::{
     host_network, host_pressure, indexes, io, recovery, recovery_conflicts, server, slots, slru, statements, subscription,
 };
-use crate::sample::{tables, wal};
 
 /// A row that belongs to one probe.
 pub trait Probed: Row {
@@ -57,4 +57,9 @@ probed! {
     host_memory: HostMemory = host_memory::HostMemory;
     host_network: HostNetwork = host_network::HostNetwork;
     host_pressure: HostPressure = host_pressure::HostPressure;
+    host_filesystem: HostFilesystem = host_filesystem::HostFilesystem;
+    database_size: DatabaseSize = database_size::DatabaseSize;
+    wal_files: WalFiles = wal_files::WalFiles;
+    replication: Replication = replication::Replication;
+    sequences: Sequences = sequences::Sequence;
 }

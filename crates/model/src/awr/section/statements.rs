@@ -264,12 +264,12 @@ impl Statements {
 }
 
 /// Where the whole text of a statement is.
-pub(super) fn anchor(id: QueryId) -> String {
+pub(in crate::awr) fn anchor(id: QueryId) -> String {
     format!("sql-{id}")
 }
 
 /// The beginning of a text.
-pub(super) fn excerpt(text: Option<&str>) -> String {
+pub(in crate::awr) fn excerpt(text: Option<&str>) -> String {
     let text = crate::units::one_line(text.unwrap_or("(text not known)"));
     match text.char_indices().nth(160) {
         Some((end, _)) => format!("{}…", &text[..end]),
