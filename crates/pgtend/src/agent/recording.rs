@@ -50,7 +50,9 @@ impl Recording {
         let recorder = history.recorder()?;
         let (sender, receiver) = sync_channel(MOST_WAITING);
         let ends = tasks.token();
+        let (tended, until) = (history.clone(), ends.clone());
         tasks.spawn_blocking("history", move || Writer::new(recorder).run(&receiver, &ends));
+        tasks.spawn_blocking("history tending", move || tend(&tended, &until));
         Ok(Self { history, messages: sender })
     }
 
@@ -108,23 +110,32 @@ fn policy(config: &Effective) -> Policy {
     }
 }
 
+/// Seals and removes files beside the writer, which must not wait for it.
+fn tend(history: &History, ends: &CancellationToken) {
+    let mut tended: Option<Instant> = None;
+    while !ends.is_cancelled() {
+        if tended.is_none_or(|tended| tended.elapsed() >= TEND_EVERY) {
+            history.tend(Timestamp::now());
+            tended = Some(Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
 /// The thread that writes.
 struct Writer {
     recorder: Recorder,
     /// Statements whose text a session was seen with, by server.
     sampled: HashSet<(Arc<str>, i64)>,
     flushed: Instant,
-    tended: Instant,
 }
 
 impl Writer {
     fn new(recorder: Recorder) -> Self {
-        let now = Instant::now();
-        Self { recorder, sampled: HashSet::new(), flushed: now, tended: now }
+        Self { recorder, sampled: HashSet::new(), flushed: Instant::now() }
     }
 
     fn run(mut self, messages: &Receiver<Message>, ends: &CancellationToken) {
-        self.recorder.tend(Timestamp::now());
         while !ends.is_cancelled() {
             match messages.recv_timeout(Duration::from_millis(500)) {
                 Ok(message) => self.take(message),
@@ -134,16 +145,12 @@ impl Writer {
             if self.flushed.elapsed() >= FLUSH_EVERY {
                 self.flush();
             }
-            if self.tended.elapsed() >= TEND_EVERY {
-                self.recorder.tend(Timestamp::now());
-                self.tended = Instant::now();
-            }
         }
         messages.try_iter().for_each(|message| self.take(message));
     }
 
     fn flush(&mut self) {
-        self.recorder.flush();
+        self.recorder.close(Timestamp::now());
         self.flushed = Instant::now();
     }
 

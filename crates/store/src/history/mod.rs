@@ -19,6 +19,7 @@ mod retention;
 mod sealing;
 mod session_blocks;
 mod session_table;
+mod tending;
 #[cfg(test)]
 mod tests;
 mod text_table;
@@ -36,7 +37,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tending::Journals;
 
 /// A history on disk. Clones share it.
 #[derive(Debug, Clone)]
@@ -49,6 +51,7 @@ struct Inner {
     /// Held to read by whoever reads files, and to write by whoever removes some.
     files: RwLock<()>,
     policy: RwLock<Policy>,
+    journals: Mutex<Journals>,
 }
 
 impl History {
@@ -61,7 +64,7 @@ impl History {
         made.map_err(|error| failed(directory, &error))?;
         let layout = Layout::new(directory);
         let catalog = Catalog::open(&layout.catalog())?;
-        Ok(Self(Arc::new(Inner { layout, catalog, files: RwLock::default(), policy: RwLock::new(policy) })))
+        Ok(Self(Arc::new(Inner { layout, catalog, files: RwLock::default(), policy: RwLock::new(policy), journals: Mutex::default() })))
     }
 
     /// The one that writes it.
@@ -100,6 +103,10 @@ impl History {
 
     fn policy(&self) -> Policy {
         *self.0.policy.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journals(&self) -> MutexGuard<'_, Journals> {
+        self.0.journals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn layout(&self) -> &Layout {

@@ -5,7 +5,7 @@ use super::changes::Changes;
 use super::journal::Journal;
 use super::layout::{Hour, JournalFile, to_ms};
 use super::record::{Filling, Head};
-use super::{History, failed, parquet_file, sealing, text_table};
+use super::{History, failed};
 use jiff::Timestamp;
 use pgtend_model::ash;
 use pgtend_model::error::Result;
@@ -17,7 +17,7 @@ use std::io;
 /// What waits to be written while the disk is full; beyond that it is given up.
 const MOST_WAITING: usize = 16 << 20;
 /// A journal of more than this is sealed before its hour is over, so that sealing takes little memory.
-const MOST_JOURNAL_BYTES: u64 = 16 << 20;
+pub(super) const MOST_JOURNAL_BYTES: u64 = 16 << 20;
 
 /// The one writer of a history.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ impl Recorder {
         let layout = history.layout();
         let greatest = layout.greatest_number().map_err(|error| failed(layout.root(), &error))?;
         Ok(Self { history, next_number: greatest + 1, servers: HashMap::new(), lost: 0, _lock: lock })
+    }
+
+    /// The history that it writes.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Records the sessions at one instant.
@@ -94,9 +99,10 @@ impl Recorder {
         if writing.hour.is_some() {
             self.write_down(server);
         }
+        let history = self.history.clone();
         let writing = self.writing(server);
         writing.hour = Some(hour);
-        writing.open = None;
+        writing.close(&history);
         writing.changes.restart();
     }
 
@@ -148,10 +154,15 @@ impl Recorder {
         let layout = self.history.layout().clone();
         let writing = self.writing(server);
         let (None, Some(hour)) = (&writing.open, writing.hour) else { return Ok(()) };
+        let history = self.history.clone();
+        let mut journals = history.journals();
         let left = layout.journals(server)?.into_iter().rfind(|journal| journal.hour == hour);
-        let small = left.filter(|left| left.path.metadata().is_ok_and(|metadata| metadata.len() < MOST_JOURNAL_BYTES));
+        let free = left.filter(|left| !journals.sealing.contains(&left.number));
+        let small = free.filter(|left| left.path.metadata().is_ok_and(|metadata| metadata.len() < MOST_JOURNAL_BYTES));
         let file = small.unwrap_or_else(|| layout.journal(server, hour, number));
         let journal = Journal::open(&file.path)?;
+        journals.open.insert(file.number);
+        drop(journals);
         if file.number == number {
             self.next_number += 1;
         }
@@ -160,20 +171,22 @@ impl Recorder {
     }
 
     fn let_go_of_large(&mut self, server: &str) {
+        let history = self.history.clone();
         let writing = self.writing(server);
         if writing.open.as_ref().is_some_and(|(_, journal)| journal.length() >= MOST_JOURNAL_BYTES) {
-            writing.open = None;
+            writing.close(&history);
             writing.changes.restart();
         }
     }
 
     fn could_not_write(&mut self, server: &str, error: &io::Error, waiting: usize) {
+        let history = self.history.clone();
         let writing = self.writing(server);
         if !writing.failing {
             tracing::error!(server, %error, waiting_bytes = waiting, "history cannot be written: it waits in memory and is tried again");
         }
         writing.failing = true;
-        writing.open = None;
+        writing.close(&history);
         if waiting > MOST_WAITING {
             let given_up = writing.filling.take();
             writing.changes.restart();
@@ -187,53 +200,30 @@ impl Recorder {
         self.lost
     }
 
-    /// Seals what is over, makes days of hours, and lets go of what is too old or too much.
-    pub fn tend(&mut self, now: Timestamp) {
-        if let Err(error) = self.seal(now).and_then(|()| self.history.compact(now)).and_then(|()| self.history.retain(now)) {
-            tracing::error!(%error, "history could not be tended; it is tried again");
-            if error.kind() == io::ErrorKind::StorageFull {
-                self.history.free_oldest();
-            }
-        }
-    }
-
-    /// Seals every journal whose hour is over, or that has become too large to be written on.
-    fn seal(&mut self, now: Timestamp) -> io::Result<()> {
-        let hour = Hour::of(now);
+    /// Lets go of journals whose hour is over, so that they can be sealed.
+    pub fn close(&mut self, now: Timestamp) {
         self.flush();
+        let hour = Hour::of(now);
+        let history = self.history.clone();
         for writing in self.servers.values_mut().filter(|writing| writing.hour != Some(hour) && writing.filling.is_empty()) {
+            writing.close(&history);
             *writing = Writing::default();
         }
-        let layout = self.history.layout().clone();
-        for server in layout.servers()? {
-            let mut sealed = false;
-            let open = self.servers.get(&server).and_then(|writing| writing.open.as_ref()).map(|(file, _)| file.number);
-            for journal in layout.journals(&server)? {
-                let goes_on = journal.hour == hour && journal.path.metadata()?.len() < MOST_JOURNAL_BYTES;
-                if open == Some(journal.number) || goes_on {
-                    continue;
-                }
-                sealing::seal(&layout, &server, &journal)?;
-                self.history.remove(std::slice::from_ref(&journal.path))?;
-                sealed = true;
-                tracing::debug!(server, journal = %journal.path.display(), "journal sealed");
-            }
-            if sealed {
-                self.write_texts(&server)?;
-            }
-        }
-        Ok(())
     }
+}
 
-    fn write_texts(&self, server: &str) -> io::Result<()> {
-        let texts = self.history.catalog().texts(server).map_err(|error| io::Error::other(error.to_string()))?;
-        let table = text_table::to_arrow(&texts)?;
-        parquet_file::write(&self.history.layout().texts(server), &table.schema(), std::iter::once(Ok(table)))
+impl Writing {
+    fn close(&mut self, history: &History) {
+        if let Some((file, _)) = self.open.take() {
+            history.journals().open.remove(&file.number);
+        }
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.flush();
+        let history = self.history.clone();
+        self.servers.values_mut().for_each(|writing| writing.close(&history));
     }
 }

@@ -116,6 +116,11 @@ fn check(history: &History) {
     assert_eq!(waiting, 60);
 }
 
+fn tend(recorder: &mut Recorder, now: Timestamp) {
+    recorder.close(now);
+    recorder.history().tend(now);
+}
+
 fn record(recorder: &mut Recorder) {
     put(recorder, at("20T10:58:00"), &[("a", 1), ("b", 1)]);
     recorder.flush();
@@ -141,19 +146,19 @@ fn the_past_stays_the_same_from_journal_to_hour_to_day() {
     record(&mut recorder);
     check(&history);
 
-    recorder.tend(at("20T12:10:00"));
+    tend(&mut recorder, at("20T12:10:00"));
     assert_eq!(history.layout().journals("main").unwrap().len(), 1);
     check(&history);
 
     drop(recorder);
     let mut recorder = history.recorder().unwrap();
-    recorder.tend(at("21T00:10:00"));
+    tend(&mut recorder, at("21T00:10:00"));
     assert!(history.layout().journals("main").unwrap().is_empty());
     let files = history.layout().sealed_files("ash", "main").unwrap();
     assert!(files.iter().all(|file| file.hour.is_none()) && files.len() == 1, "{files:?}");
     check(&history);
 
-    recorder.tend(at("28T12:00:00"));
+    tend(&mut recorder, at("28T12:00:00"));
     assert!(history.layout().sealed_files("ash", "main").unwrap().is_empty());
     assert_eq!(history.layout().sealed_files("frames", "main").unwrap().len(), 1);
 }
@@ -169,7 +174,7 @@ fn a_crash_between_sealing_and_removing_leaves_nothing_twice() {
         sealing::seal(history.layout(), "main", &journal).unwrap();
     }
     check(&history);
-    history.recorder().unwrap().tend(at("20T13:10:00"));
+    history.tend(at("20T13:10:00"));
     check(&history);
     let files = history.layout().sealed_files("ash", "main").unwrap();
     sealing::compact(history.layout(), "ash", "main", at("20T00:00:00").to_zoned(jiff::tz::TimeZone::UTC).date(), &files).unwrap();
@@ -183,7 +188,7 @@ fn a_journal_is_written_on_after_a_restart_and_a_clock_that_jumps_back_loses_not
     for (minute, hour) in [(1, "03"), (2, "03"), (3, "01"), (4, "03")] {
         let mut recorder = history.recorder().unwrap();
         recorder.tick("main", &tick(at(&format!("20T{hour}:{minute:02}:00")), 1));
-        recorder.tend(at("20T03:30:00"));
+        tend(&mut recorder, at("20T03:30:00"));
     }
     assert_eq!(history.layout().journals("main").unwrap().len(), 1);
     let ticks = history.server("main").ticks(Span::new(at("20T00:00:00"), at("21T00:00:00"))).unwrap();
@@ -209,14 +214,14 @@ fn what_is_more_than_may_be_goes_oldest_first_and_a_baseline_outlives_its_time()
         put(&mut recorder, at(&format!("{day}T10:00:00")), &[("a", 1)]);
         recorder.tick("main", &tick(at(&format!("{day}T10:00:00")), 5));
     }
-    recorder.tend(at("04T00:00:00"));
+    tend(&mut recorder, at("04T00:00:00"));
     let dates = |dataset: &str| -> Vec<String> {
         history.layout().sealed_files(dataset, "main").unwrap().iter().map(|file| file.date.to_string()).collect()
     };
     assert_eq!(dates("ash"), ["2026-11-01", "2026-11-02", "2026-11-03"]);
     let one_day: u64 = history.usage().unwrap().iter().filter(|usage| usage.dataset != "frames").map(|usage| usage.bytes).sum::<u64>() / 3;
     history.set_policy(Policy { ash_max_bytes: one_day * 3 / 2, ..POLICY });
-    recorder.tend(at("04T00:00:00"));
+    tend(&mut recorder, at("04T00:00:00"));
     assert_eq!(dates("ash"), ["2026-11-03"]);
 
     let baseline = pgtend_model::past::Baseline {
@@ -229,7 +234,7 @@ fn what_is_more_than_may_be_goes_oldest_first_and_a_baseline_outlives_its_time()
     };
     history.server("main").add_baseline(&baseline).unwrap();
     history.set_policy(Policy { awr_keep: Duration::from_secs(86_400), ..POLICY });
-    recorder.tend(at("28T00:00:00"));
+    tend(&mut recorder, at("28T00:00:00"));
     assert_eq!(dates("database_size"), ["2026-11-02"]);
     assert!(history.0.layout.sealed_files("database_size", "main").unwrap().len() == 1 && history.free_oldest());
     assert!(dates("database_size").is_empty());
@@ -243,7 +248,7 @@ async fn a_copy_follows_hours_and_days_and_keeps_what_is_gone_here() {
     let mut recorder = history.recorder().unwrap();
     record(&mut recorder);
     recorder.texts("main", &[(100, "update t".into())], Origin::Statements, at("20T11:00:00")).unwrap();
-    recorder.tend(at("20T12:10:00"));
+    tend(&mut recorder, at("20T12:10:00"));
 
     let to = CopyTo { url: format!("file://{}", elsewhere.path().display()), ..CopyTo::default() };
     let mut copier = Copier::new(history.clone(), &to).unwrap();
@@ -253,11 +258,11 @@ async fn a_copy_follows_hours_and_days_and_keeps_what_is_gone_here() {
     assert_eq!(counted(&copy, at("20T11:00:00"), at("20T12:00:00")), counted(&history, at("20T11:00:00"), at("20T12:00:00")));
     assert_eq!(copier.round().await.unwrap(), Copied::default());
 
-    recorder.tend(at("21T00:10:00"));
+    tend(&mut recorder, at("21T00:10:00"));
     let second = copier.round().await.unwrap();
     assert!(second.removed > 0, "{second:?}");
     check(&copy);
-    recorder.tend(at("28T12:00:00"));
+    tend(&mut recorder, at("28T12:00:00"));
     let mut anew = Copier::new(history.clone(), &to).unwrap();
     assert_eq!(anew.round().await.unwrap().removed, 0);
     check(&copy);
