@@ -35,6 +35,9 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Waiting, Self::Blocked, Self::Idle];
+
     /// Its name in documents.
     pub const fn word(self) -> &'static str {
         match self {

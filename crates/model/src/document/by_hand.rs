@@ -40,6 +40,18 @@ pub fn built<D: Document>(view: &View, params: &D::Params) -> Value {
     json
 }
 
+/// Sessions sampled once a second, from second to second after noon.
+pub fn ring(stretches: &[(std::ops::Range<i64>, Value)]) -> Ring {
+    let mut ring = Ring::new(100_000, usize::MAX);
+    for (seconds, rows) in stretches {
+        for second in seconds.clone() {
+            let rows = rows.as_array().unwrap().iter().map(|row| read(row.clone())).collect();
+            ring.record(&Sample { at: at(second), took: Duration::from_millis(2), rows, missing: Vec::new() }, &HashMap::new());
+        }
+    }
+    ring
+}
+
 /// A row.
 pub fn read<T: Row>(row: Value) -> T {
     for name in row.as_object().unwrap().keys() {

@@ -8,6 +8,7 @@ pub mod ash;
 pub mod by_hand;
 pub mod connections;
 pub mod databases;
+mod dated;
 pub mod health;
 pub mod host;
 pub mod load;
@@ -23,6 +24,7 @@ pub mod sessions;
 pub mod stats;
 pub mod status;
 
+pub use dated::Dated;
 pub use overview::{Overview, Whole};
 pub use retrospect::Retrospect;
 

@@ -7,7 +7,7 @@ use super::process;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
 use pgtend_model::document::overview::Watched;
-use pgtend_model::document::{Document, Overview, Retrospect, Whole};
+use pgtend_model::document::{Dated, Document, Overview, Retrospect, Whole};
 use pgtend_model::error::{Error, Kind};
 use pgtend_model::sample::Probe;
 use serde::Deserialize;
@@ -31,6 +31,11 @@ impl Routes {
     /// A document about the past of one server.
     pub(super) fn retrospect<D: Retrospect>(self) -> Self {
         self.add(Endpoint::get(D::PATH, D::ABOUT).params::<Which>().params::<D::Params>().data::<D>(), retrospect::<D>)
+    }
+
+    /// A document about one server, now or in the past.
+    pub(super) fn dated<D: Dated>(self) -> Self {
+        self.add(Endpoint::get(D::PATH, D::ABOUT).params::<Which>().params::<D::Params>().data::<D>(), dated::<D>)
     }
 
     /// A document about the agent, or about all its servers.
@@ -58,6 +63,18 @@ async fn retrospect<D: Retrospect>(
 ) -> Result<Answer<D>, Failed> {
     let past = api.agent().server(which.server.as_deref())?.whole_past().await;
     Ok(Answer::new(blocking(move || D::build(&past, jiff::Timestamp::now(), &params)).await?))
+}
+
+async fn dated<D: Dated>(
+    State(api): State<Api>,
+    Params(which): Params<Which>,
+    Params(params): Params<D::Params>,
+) -> Result<Answer<D>, Failed> {
+    if !D::is_of_past(&params) {
+        return document(State(api), Params(which), Params(params)).await;
+    }
+    let past = api.agent().server(which.server.as_deref())?.whole_past().await;
+    Ok(Answer::new(blocking(move || D::of_past(&past, jiff::Timestamp::now(), &params)).await?))
 }
 
 /// Reads files on a thread for that.

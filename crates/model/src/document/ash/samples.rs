@@ -1,12 +1,18 @@
 //! The samples: who was doing what, newest first.
 
+use super::super::dated::Dated;
 use super::super::{Document, Known, Unknowns};
-use crate::ash::{Filter, Session, State, WaitClass};
+use super::asked::{self, Conditions};
+use crate::ash::block::{Block, Columns, Dimension, Key};
+use crate::ash::scope::Scope;
+use crate::ash::{State, WaitClass};
 use crate::error::{Error, Kind, Result};
+use crate::past::{Past, Span};
 use crate::query_id::QueryId;
 use crate::sample::{Probe, Reason, Unknown};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// Samples of sessions, newest first.
@@ -15,11 +21,13 @@ use utoipa::{IntoParams, ToSchema};
 pub struct Samples {
     /// The samples.
     pub samples: Vec<AshSample>,
-    /// Whether there are more that meet the conditions: ask for those before the last one's time, with `end`.
+    /// Whether there are more that meet the conditions.
     pub more: bool,
-    /// The oldest sample that is held.
+    /// With this as `end` the next older ones come; samples of one instant stay together as far as `limit` allows. Null without more.
+    pub next_end: Option<Timestamp>,
+    /// The oldest instant of which anything is remembered, to the hour where that is on disk.
     pub oldest: Option<Timestamp>,
-    /// The newest sample that is held.
+    /// The newest instant at which was sampled.
     pub newest: Option<Timestamp>,
     /// What a sample does not tell, and why.
     pub unknown: Unknowns,
@@ -94,6 +102,12 @@ pub struct Params {
     /// Only with this statement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sql_id: Option<QueryId>,
+    /// Only of clients that call themselves so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Only of clients at this address; `local` for Unix sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// Only in this state.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
@@ -108,63 +122,207 @@ impl Document for Samples {
     type Params = Params;
     const PATH: &'static str = "/api/v1/ash/samples";
     const ABOUT: &'static str = "Active Session History: who was doing what, newest first";
-    const PROBES: &'static [Probe] = &[Probe::Server, Probe::Activity];
+    const PROBES: &'static [Probe] = asked::PROBES;
 
     fn build(known: &Known<'_>, params: &Params) -> Result<Self> {
+        let mut document = Self::of_past(&asked::just_seen(known), known.now, params)?;
+        let held = known.ash.held();
+        (document.oldest, document.newest) = (held.oldest, held.newest);
+        if held.samples == 0 {
+            document.unknown.take("samples", known.view.readings.activity.current());
+        }
+        Ok(document)
+    }
+}
+
+impl Dated for Samples {
+    fn is_of_past(_params: &Params) -> bool {
+        true
+    }
+
+    fn of_past(past: &dyn Past, now: Timestamp, params: &Params) -> Result<Self> {
         if params.start.zip(params.end).is_some_and(|(start, end)| start > end) {
             return Err(Error::new(Kind::Usage, "start is after end"));
         }
-        let filter = Filter { from: params.start, to: params.end, pid: params.session_id };
-        let limit = params.limit.unwrap_or(100);
-        let mut wanted = known.ash.sessions(&filter).filter(|(_, session)| params.wants(session));
-        let samples: Vec<AshSample> = wanted.by_ref().take(limit).map(|(at, session)| sample(at, session)).collect();
-        let held = known.ash.held();
         let mut unknown = Unknowns::default();
-        if held.samples == 0 {
-            unknown.take("samples", known.view.readings.activity.current());
+        let extent = past.extent()?;
+        if extent.is_none() {
+            unknown.note("samples", Unknown::new(Reason::Absent, "nothing is remembered of this server yet"));
         }
-        unknown.take("samples.others", known.view.sees_all_sessions());
+        asked::note_others(past, params.end.unwrap_or(now), "samples.others", &mut unknown)?;
         note_what_is_never_told(&mut unknown);
-        Ok(Self { more: wanted.next().is_some(), samples, oldest: held.oldest, newest: held.newest, unknown })
+        let page = extent.map_or_else(|| Ok(Page::default()), |extent| Page::of(past, extent, params))?;
+        Ok(Self {
+            samples: page.told(past)?,
+            more: page.more,
+            next_end: page.next_end(),
+            oldest: extent.map(|extent| extent.start),
+            newest: newest(past, now)?,
+            unknown,
+        })
+    }
+}
+
+/// The newest instant at which was sampled, if that was within a day.
+fn newest(past: &dyn Past, now: Timestamp) -> Result<Option<Timestamp>> {
+    for minutes in [2, 90, 1440] {
+        let start = now.saturating_sub(SignedDuration::from_mins(minutes)).unwrap_or(now);
+        if let Some(tick) = past.ticks(Span::new(start, after(now)))?.last() {
+            return Ok(Some(tick.at));
+        }
+    }
+    Ok(None)
+}
+
+/// An end that is asked for belongs to what is meant.
+fn after(at: Timestamp) -> Timestamp {
+    at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(at)
+}
+
+/// One session in one sample, as the history has it.
+#[derive(Debug)]
+struct Row {
+    at_ms: i64,
+    keys: HashMap<Dimension, Key>,
+    native: bool,
+    cpu_ms: f32,
+    query_age_ms: i64,
+    xact_age_ms: i64,
+    blocked_by: Box<[i32]>,
+}
+
+/// The newest samples that are meant.
+#[derive(Debug, Default)]
+struct Page {
+    rows: Vec<Row>,
+    more: bool,
+}
+
+impl Page {
+    /// Looks back from the end, further and further, until there are enough.
+    fn of(past: &dyn Past, extent: Span, params: &Params) -> Result<Self> {
+        let limit = params.limit.unwrap_or(100);
+        let start = params.start.map_or(extent.start, |start| start.max(extent.start));
+        let mut end = params.end.map_or(extent.end, |end| after(end).min(extent.end));
+        let mut length = SignedDuration::from_mins(1);
+        let mut rows: Vec<Row> = Vec::new();
+        while end > start && rows.len() <= limit {
+            let from = end.saturating_sub(length).unwrap_or(start).max(start);
+            let mut found: Vec<Row> = Vec::new();
+            params
+                .scope(Span::new(from, end))?
+                .each(past, Columns::all(), &mut |block| found.extend((0..block.len()).map(|at| row(block, at))))?;
+            found.sort_by_key(|row| (std::cmp::Reverse(row.at_ms), row.session().0));
+            rows.extend(found);
+            (end, length) = (from, length * 4);
+        }
+        let more = rows.len() > limit;
+        if more {
+            rows.truncate(whole_instants(&rows, limit));
+        }
+        Ok(Self { rows, more })
+    }
+
+    fn next_end(&self) -> Option<Timestamp> {
+        let last = self.rows.last().filter(|_| self.more)?;
+        Timestamp::from_millisecond(last.at_ms - 1).ok()
+    }
+
+    fn told(&self, past: &dyn Past) -> Result<Vec<AshSample>> {
+        let mut texts: HashMap<i64, Option<String>> = HashMap::new();
+        let mut samples = Vec::new();
+        for row in &self.rows {
+            let id = row.key(Dimension::Query).query();
+            let text = match id {
+                None => None,
+                Some(id) => match texts.get(&id) {
+                    Some(text) => text.clone(),
+                    None => texts.entry(id).or_insert(super::sql_stats::text(past, Some(QueryId(id)))?).clone(),
+                },
+            };
+            samples.push(row.told(text));
+        }
+        Ok(samples)
+    }
+}
+
+/// Of how many rows the page is made so that no instant is cut; an instant with more than all of them is.
+fn whole_instants(rows: &[Row], limit: usize) -> usize {
+    let next = rows.get(limit).map(|row| row.at_ms);
+    let whole = rows[..limit].iter().rposition(|row| Some(row.at_ms) != next);
+    whole.map_or(limit, |last| last + 1)
+}
+
+fn row(block: &Block, at: usize) -> Row {
+    let keys = Dimension::ALL.iter().map(|dimension| (*dimension, block.key(at, *dimension).clone())).collect();
+    Row {
+        at_ms: block.at_ms[at],
+        keys,
+        native: block.native.get(at).copied().unwrap_or_default(),
+        cpu_ms: block.cpu_ms.get(at).copied().unwrap_or(f32::NAN),
+        query_age_ms: block.query_age_ms.get(at).copied().unwrap_or(-1),
+        xact_age_ms: block.xact_age_ms.get(at).copied().unwrap_or(-1),
+        blocked_by: block.blocked_by.get(at).cloned().unwrap_or_default(),
+    }
+}
+
+impl Row {
+    fn key(&self, dimension: Dimension) -> &Key {
+        self.keys.get(&dimension).unwrap_or(&Key::None)
+    }
+
+    fn session(&self) -> (i64, Option<i64>) {
+        match self.key(Dimension::Session) {
+            Key::Session(pid, started) => (*pid, *started),
+            _ => (0, None),
+        }
+    }
+
+    fn told(&self, sql_text: Option<String>) -> AshSample {
+        let text = |dimension| self.key(dimension).text().map(str::to_owned);
+        let (session_id, started) = self.session();
+        let wait = self.key(Dimension::WaitEvent).text().and_then(|name| name.split_once(':'));
+        let state = self.key(Dimension::State).text().unwrap_or_default();
+        let sql_id = self.key(Dimension::Query).query().map(QueryId);
+        AshSample {
+            sample_time: Timestamp::from_millisecond(self.at_ms).unwrap_or_default(),
+            session_id,
+            backend_start: started.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            user: text(Dimension::User),
+            program: text(Dimension::Application),
+            client: text(Dimension::Client),
+            database: text(Dimension::Database),
+            backend_type: text(Dimension::BackendType),
+            session_state: State::ALL.into_iter().find(|known| known.word() == state).unwrap_or(State::Active),
+            sql_id,
+            sql_id_is_native: sql_id.map(|_| self.native),
+            sql_text,
+            wait_class: self.key(Dimension::WaitClass).wait_class(),
+            wait_event_type: wait.map(|(wait_type, _)| wait_type.to_owned()),
+            wait_event: wait.map(|(_, event)| event.to_owned()),
+            blocking_session: self.blocked_by.first().copied(),
+            blocking_sessions: self.blocked_by.to_vec(),
+            cpu_time_ms: (!self.cpu_ms.is_nan()).then_some(self.cpu_ms),
+            transaction_age_ms: u32::try_from(self.xact_age_ms).ok(),
+            query_age_ms: u32::try_from(self.query_age_ms).ok(),
+        }
     }
 }
 
 impl Params {
-    fn wants(&self, session: &Session) -> bool {
-        let named = |wanted: &Option<String>, name: &Option<crate::sample::Text>| wanted.is_none() || wanted.as_deref() == name.as_deref();
-        let statement = session.statement.as_ref().map(|statement| QueryId(statement.id));
-        named(&self.user, &session.who.user)
-            && named(&self.database, &session.who.database)
-            && self.sql_id.is_none_or(|id| statement == Some(id))
-            && self.state.is_none_or(|state| session.state == state)
-            && self.wait_class.is_none_or(|class| session.class == class)
-    }
-}
-
-fn sample(at: Timestamp, session: &Session) -> AshSample {
-    let text = |text: &Option<crate::sample::Text>| text.as_deref().map(str::to_owned);
-    let (who, statement, wait) = (&session.who, session.statement.as_deref(), session.wait.as_deref());
-    AshSample {
-        sample_time: at,
-        session_id: who.pid,
-        backend_start: who.backend_start,
-        user: text(&who.user),
-        program: text(&who.application),
-        client: text(&who.client),
-        database: text(&who.database),
-        backend_type: text(&who.backend_type),
-        session_state: session.state,
-        sql_id: statement.map(|statement| QueryId(statement.id)),
-        sql_id_is_native: statement.map(|statement| statement.id_is_native),
-        sql_text: statement.map(|statement| statement.text.to_string()),
-        wait_class: session.class,
-        wait_event_type: wait.map(|wait| wait.wait_type.to_string()),
-        wait_event: wait.map(|wait| wait.event.to_string()),
-        blocking_session: session.blocked_by.first().copied(),
-        blocking_sessions: session.blocked_by.to_vec(),
-        cpu_time_ms: session.cpu_ms,
-        transaction_age_ms: session.xact_age_ms,
-        query_age_ms: session.query_age_ms,
+    fn scope(&self, span: Span) -> Result<Scope> {
+        let conditions = Conditions {
+            session_id: self.session_id,
+            user: self.user.as_deref(),
+            database: self.database.as_deref(),
+            program: self.program.as_deref(),
+            client: self.client.as_deref(),
+            sql_id: self.sql_id,
+            state: self.state,
+            wait_class: self.wait_class,
+            background: true,
+        };
+        conditions.scope(span)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Statements by what they cost, from pg_stat_statements.
 
-use super::super::{Document, Known, Unknowns};
+mod past;
+
+use super::super::{Dated, Document, Known, Unknowns};
 use super::{mean, never_told};
 use crate::error::{Error, Kind, Result};
 use crate::query_id::QueryId;
-use crate::sample::statements::Statement;
-use crate::sample::{Probe, Sample, Unknown};
+use crate::sample::statements::{Statement, StatementsInfo};
+use crate::sample::{Probe, Readings, Sample, Unknown};
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -88,6 +90,8 @@ pub enum Period {
     Total,
     /// The time between the last two readings, half a minute unless `probes.statements.every` says otherwise.
     Recent,
+    /// The time from `start` to `end`: what there is where either is given.
+    Between,
 }
 
 /// The order of slow queries.
@@ -131,6 +135,12 @@ pub struct Params {
     /// Characters of a statement's text at most: 1000 unless said otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_length: Option<usize>,
+    /// Of the past: not before this instant, as 2026-01-31T10:00:00Z; an hour before `end` unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// Of the past: not after this instant; now unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
 }
 
 impl Document for Queries {
@@ -141,20 +151,43 @@ impl Document for Queries {
     const FRESH: &'static [Probe] = &[Probe::Statements];
 
     fn build(known: &Known<'_>, params: &Params) -> Result<Self> {
+        if Self::is_of_past(params) {
+            return Err(Error::new(Kind::Usage, "a connection alone tells nothing of the past")
+                .hint("ask an agent that watches the server: leave out --connection; pgtend agent and pgtend up remember"));
+        }
+        let period = params.period.unwrap_or_default();
+        if period == Period::Between {
+            return Err(Error::new(Kind::Usage, "between what? start or end must be given"));
+        }
+        let mut unknown = Unknowns::default();
+        let covered = covered(known, period);
+        let text = |id| known.view.statement_texts.get(&id).map(|text| &**text).or_else(|| known.ash.text(id)).map(str::to_owned);
+        let names = Names::of(&known.view.readings, &text, &mut unknown);
+        let info = unknown.take("given_up", known.view.readings.statements_info.current()).and_then(|sample| sample.rows.first());
+        let document = Self::told(period, params, covered, &names, info, unknown)?;
+        Ok(document.with_reasons(known.view.readings.statement_texts.current().err()))
+    }
+}
+
+impl Queries {
+    fn told(
+        period: Period,
+        params: &Params,
+        covered: Result<Covered<'_>, Unknown>,
+        names: &Names<'_>,
+        info: Option<&StatementsInfo>,
+        mut unknown: Unknowns,
+    ) -> Result<Self> {
         let min_ms = params.min_ms.unwrap_or(1000.0);
         if min_ms.is_nan() || min_ms < 0.0 {
             return Err(Error::new(Kind::Usage, "min_ms must be zero or more"));
         }
-        let mut unknown = Unknowns::default();
-        let period = params.period.unwrap_or_default();
-        let info = unknown.take("given_up", known.view.readings.statements_info.current()).and_then(|sample| sample.rows.first());
-        let reset = info.and_then(|info| info.stats_reset);
-        let covered = unknown.take("slow_queries", covered(known, period)).unwrap_or_else(|| Covered::nothing(reset));
-        let names = Names::of(known, &mut unknown);
-        let queries = covered.queries(&names);
+        let reset = info.and_then(|info| info.stats_reset).filter(|_| period != Period::Between);
+        let covered = unknown.take("slow_queries", covered).unwrap_or_else(|| Covered::nothing(reset));
+        let queries = covered.queries(names);
         let (limit, length) = (params.limit.unwrap_or(20), params.text_length.unwrap_or(1000));
         let top = |queries: &mut dyn Iterator<Item = &Query>, sort| names.with_texts(top(queries, limit, key(sort)), length);
-        let document = Self {
+        Ok(Self {
             period,
             since: covered.since.or(reset),
             until: covered.until,
@@ -164,8 +197,7 @@ impl Document for Queries {
             statements: queries.len(),
             given_up: info.map(|info| info.dealloc),
             unknown,
-        };
-        Ok(document.with_reasons(known))
+        })
     }
 }
 
@@ -180,6 +212,8 @@ struct Covered<'a> {
 struct Cost<'a> {
     row: &'a Statement,
     before: Option<&'a Statement>,
+    /// Whether extremes and deviation, which are no counters, cover the same time.
+    has_extremes: bool,
 }
 
 fn covered<'a>(known: &Known<'a>, period: Period) -> Result<Covered<'a>, Unknown> {
@@ -187,10 +221,10 @@ fn covered<'a>(known: &Known<'a>, period: Period) -> Result<Covered<'a>, Unknown
     match period {
         Period::Total => {
             let sample = slot.current().map_err(Clone::clone)?;
-            let statements = sample.rows.iter().map(|row| Cost { row, before: None }).collect();
+            let statements = sample.rows.iter().map(|row| Cost { row, before: None, has_extremes: true }).collect();
             Ok(Covered { since: None, until: Some(sample.at), statements })
         }
-        Period::Recent => {
+        Period::Recent | Period::Between => {
             let (older, newer, _) = slot.pair()?;
             let statements = between(older, newer).filter(|cost| cost.of(|row| row.calls) > 0).collect();
             Ok(Covered { since: Some(older.at), until: Some(newer.at), statements })
@@ -205,7 +239,8 @@ fn between<'a>(older: &'a Sample<Statement>, newer: &'a Sample<Statement>) -> im
     let before: HashMap<Key, &Statement> = older.rows.iter().map(|row| (key(row), row)).collect();
     newer.rows.iter().map(move |row| {
         let before = before.get(&key(row)).copied();
-        Cost { row, before: before.filter(|before| before.calls <= row.calls && before.total_exec_time <= row.total_exec_time) }
+        let before = before.filter(|before| before.calls <= row.calls && before.total_exec_time <= row.total_exec_time);
+        Cost { row, before, has_extremes: before.is_none() }
     })
 }
 
@@ -221,19 +256,19 @@ impl Cost<'_> {
 
 /// Names of databases and roles, and texts of statements, by identifier.
 struct Names<'a> {
-    known: Known<'a>,
     databases: HashMap<i64, &'a str>,
     roles: HashMap<i64, &'a str>,
+    text: &'a dyn Fn(i64) -> Option<String>,
 }
 
 impl<'a> Names<'a> {
-    fn of(known: &Known<'a>, unknown: &mut Unknowns) -> Self {
-        let databases = unknown.take("database", known.view.readings.database.current());
-        let roles = unknown.take("user", known.view.readings.roles.current());
+    fn of(readings: &'a Readings, text: &'a dyn Fn(i64) -> Option<String>, unknown: &mut Unknowns) -> Self {
+        let databases = unknown.take("database", readings.database.current());
+        let roles = unknown.take("user", readings.roles.current());
         Self {
-            known: *known,
             databases: databases.iter().flat_map(|sample| sample.rows.iter().map(|row| (row.datid, &*row.datname))).collect(),
             roles: roles.iter().flat_map(|sample| sample.rows.iter().map(|row| (row.oid, &*row.rolname))).collect(),
+            text,
         }
     }
 
@@ -246,11 +281,10 @@ impl<'a> Names<'a> {
     }
 
     fn text(&self, id: i64, length: usize) -> Option<String> {
-        let known = self.known.view.statement_texts.get(&id).map(|text| &**text);
-        let text = known.or_else(|| self.known.ash.text(id))?;
+        let text = (self.text)(id)?;
         Some(match text.char_indices().nth(length) {
             Some((end, _)) => format!("{}…", &text[..end]),
-            None => text.to_owned(),
+            None => text,
         })
     }
 }
@@ -269,8 +303,7 @@ impl Covered<'_> {
 fn query(cost: &Cost<'_>, names: &Names<'_>, time_of_all: f64) -> Query {
     let row = cost.row;
     let (calls, time) = (cost.of(|row| row.calls), cost.of_time(|row| row.total_exec_time));
-    // Extremes and deviation are not counters: they cover what the total covers, and no shorter period.
-    let overall = |figure: f64| cost.before.is_none().then_some(figure);
+    let overall = |figure: f64| cost.has_extremes.then_some(figure);
     let rows = cost.of(|row| row.rows);
     #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than a double's precision")]
     let rows_avg = mean(rows as f64, calls, "execution").unwrap_or(0.0);
@@ -323,11 +356,11 @@ impl Queries {
         self.until?.since(self.since?).ok()?.total(Unit::Second).ok()
     }
 
-    fn with_reasons(mut self, known: &Known<'_>) -> Self {
+    fn with_reasons(mut self, lacks_texts_because: Option<&Unknown>) -> Self {
         let quantiles = "pg_stat_statements keeps mean, deviation and extremes of the times, and no quantiles";
         self.unknown.note("p95_time_ms", never_told(quantiles));
         self.unknown.note("p99_time_ms", never_told(quantiles));
-        if self.period == Period::Recent {
+        if self.period != Period::Total {
             for place in ["min_time_ms", "max_time_ms", "stddev_time_ms"] {
                 self.unknown.note(place, never_told("pg_stat_statements keeps it for the whole time only: ask for period=total"));
             }
@@ -335,7 +368,7 @@ impl Queries {
         let lists = [&self.slow_queries, &self.top_queries_by_calls, &self.top_queries_by_total_time];
         let lacks_texts = lists.into_iter().flatten().any(|query| query.sql.is_none());
         if lacks_texts {
-            let why = known.view.readings.statement_texts.current().err().cloned();
+            let why = lacks_texts_because.cloned();
             self.unknown.note("sql", why.unwrap_or_else(|| never_told("the text was not fetched yet, or the server gave it up")));
         }
         self
