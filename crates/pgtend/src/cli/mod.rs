@@ -2,6 +2,7 @@
 
 mod activity;
 mod agent;
+mod ash;
 mod awr;
 mod completions;
 mod config;
@@ -98,6 +99,7 @@ enum Command {
     Status(status::Status),
     Top(top::Top),
     Activity(activity::Activity),
+    Ash(ash::Ash),
     Query(query::Query),
     Connections(connections::Connections),
     Locks(locks::Locks),
@@ -125,6 +127,7 @@ impl Cli {
             Command::Status(command) => command.run(global).await,
             Command::Top(command) => command.run(global).await,
             Command::Activity(command) => command.run(global).await,
+            Command::Ash(command) => command.run(global).await,
             Command::Query(command) => command.run(global).await,
             Command::Connections(command) => command.run(global).await,
             Command::Locks(command) => command.run(global).await,
