@@ -11,6 +11,7 @@ mod frame_table;
 mod journal;
 mod layout;
 mod parquet_file;
+mod playback;
 mod probe_table;
 mod record;
 mod recorder;
