@@ -5,6 +5,7 @@ use askama::Template;
 use pgtend_model::ash::WaitClass;
 use pgtend_model::awr::page::{Align, Bar, Bars, Cell, Chart, Column, Page, Part, Tone};
 use pgtend_model::error::{Error, Kind, Result};
+use std::collections::BTreeSet;
 
 #[derive(Template)]
 #[template(path = "awr/report.html")]
@@ -90,6 +91,12 @@ impl Html<'_> {
     #[expect(clippy::unused_self, reason = "templates call methods of theirs")]
     fn course(&self, cell: &Cell) -> String {
         svg::course(&cell.course)
+    }
+
+    /// What bars are made of.
+    #[expect(clippy::unused_self, reason = "templates call methods of theirs")]
+    fn names(&self, bars: &Bars) -> BTreeSet<String> {
+        bars.bars.iter().flat_map(|bar| &bar.parts).map(|(name, _)| name.clone()).collect()
     }
 
     /// The parts of a bar: name, width in per cent of the longest bar, and what to say of it.

@@ -114,7 +114,7 @@ async fn baselines_comparisons_and_trends(person: &Person, first: &str, last: &s
 
     let trend = person.json(&["awr", "trends", "transactions_per_second", "--days", "1"]).await;
     let points = trend["data_points"].as_array().unwrap();
-    assert!(points.len() >= 2 && points.last().unwrap()["snapshot_id"].to_string() == last, "{trend}");
+    assert!(points.len() >= 2 && points.last().unwrap()["snapshot_id"].as_i64() == last.parse().ok(), "{trend}");
     assert!(trend["statistics"]["max"].as_f64() > Some(10.0), "{trend}");
     person.run(&["awr", "trends", "speed"]).await.ends(64).says(&["queries_per_second", "xid_age"]);
     person.run(&["awr", "show", last]).await.ends(0).shows(&["manual", "statements"]);
