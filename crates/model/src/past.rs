@@ -94,6 +94,22 @@ pub struct Baseline {
     pub created_at: Timestamp,
 }
 
+/// What is kept on disk of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = KeptHistory)]
+pub struct Kept {
+    /// `samples` of sessions, `readings` of probes, or the `journal` of what is not sealed yet, which has both.
+    pub kind: String,
+    /// Files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Begin of the oldest hour; of the oldest day where its hours have been put together.
+    pub oldest: Option<Timestamp>,
+    /// End of the newest hour.
+    pub newest: Option<Timestamp>,
+}
+
 /// What is remembered of one server.
 pub trait Past {
     /// Session samples, in blocks, in no particular order of time.
@@ -145,6 +161,14 @@ pub trait Past {
     /// # Errors
     /// As [`Past::sessions`].
     fn extent(&self) -> Result<Option<Span>>;
+
+    /// What is kept on disk, by kind; nothing of what is in memory only.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn kept(&self) -> Result<Vec<Kept>> {
+        Ok(Vec::new())
+    }
 }
 
 /// How often a probe's readings are remembered; never where it tells nothing of its own, or is asked on demand only.

@@ -8,6 +8,7 @@ use pgtend_model::sample::{Probe, Taken, Text, Unknown};
 use pgtend_store::history::{History, Origin, Policy, Recorder};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -38,6 +39,16 @@ enum Message {
 pub struct Recording {
     history: History,
     messages: SyncSender<Message>,
+    lost: Arc<Lost>,
+}
+
+/// Samples that are lost since the agent started.
+#[derive(Debug, Default)]
+struct Lost {
+    /// The writer was too far behind to take them.
+    not_taken: AtomicU64,
+    /// They could not be written.
+    not_written: AtomicU64,
 }
 
 impl Recording {
@@ -51,14 +62,21 @@ impl Recording {
         let (sender, receiver) = sync_channel(MOST_WAITING);
         let ends = tasks.token();
         let (tended, until) = (history.clone(), ends.clone());
-        tasks.spawn_blocking("history", move || Writer::new(recorder).run(&receiver, &ends));
+        let lost = Arc::new(Lost::default());
+        let told = lost.clone();
+        tasks.spawn_blocking("history", move || Writer::new(recorder, told).run(&receiver, &ends));
         tasks.spawn_blocking("history tending", move || tend(&tended, &until));
-        Ok(Self { history, messages: sender })
+        Ok(Self { history, messages: sender, lost })
     }
 
     /// The history itself, to read.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Samples of all servers that are lost since the agent started.
+    pub fn lost_samples(&self) -> u64 {
+        self.lost.not_taken.load(Ordering::Relaxed) + self.lost.not_written.load(Ordering::Relaxed)
     }
 
     /// Goes over to another configuration.
@@ -92,7 +110,9 @@ impl Recording {
     }
 
     fn send(&self, message: Message) {
+        let is_sample = matches!(message, Message::Tick { .. });
         if let Err(TrySendError::Full(_)) = self.messages.try_send(message) {
+            self.lost.not_taken.fetch_add(u64::from(is_sample), Ordering::Relaxed);
             tracing::warn!("the disk is too slow for the history: a reading is lost");
         }
     }
@@ -128,11 +148,12 @@ struct Writer {
     /// Statements whose text a session was seen with, by server.
     sampled: HashSet<(Arc<str>, i64)>,
     flushed: Instant,
+    lost: Arc<Lost>,
 }
 
 impl Writer {
-    fn new(recorder: Recorder) -> Self {
-        Self { recorder, sampled: HashSet::new(), flushed: Instant::now() }
+    fn new(recorder: Recorder, lost: Arc<Lost>) -> Self {
+        Self { recorder, sampled: HashSet::new(), flushed: Instant::now(), lost }
     }
 
     fn run(mut self, messages: &Receiver<Message>, ends: &CancellationToken) {
@@ -152,6 +173,7 @@ impl Writer {
     fn flush(&mut self) {
         self.recorder.close(Timestamp::now());
         self.flushed = Instant::now();
+        self.lost.not_written.store(self.recorder.lost(), Ordering::Relaxed);
     }
 
     fn take(&mut self, message: Message) {

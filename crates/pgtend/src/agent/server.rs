@@ -104,6 +104,11 @@ impl Server {
         self.past()
     }
 
+    /// Samples of all servers that are lost since the agent started.
+    pub fn lost_samples(&self) -> u64 {
+        self.recording.lost_samples()
+    }
+
     /// Whether both are the same watch, not merely of the same server.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.view, &other.view)

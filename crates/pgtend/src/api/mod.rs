@@ -19,6 +19,7 @@
 
 mod access;
 mod answer;
+mod ash;
 pub mod awr;
 mod documents;
 mod endpoint;

@@ -1,8 +1,10 @@
 //! The list of endpoints.
 
+use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
 use super::{health, metrics, openapi, page, servers, tokens};
 use pgtend_model::config::api::Role;
+use pgtend_model::document::ash::stats::Stats;
 use pgtend_model::document::connections::Connections;
 use pgtend_model::document::databases::Databases;
 use pgtend_model::document::health::Health;
@@ -13,7 +15,7 @@ use pgtend_model::document::metrics::Metrics;
 use pgtend_model::document::replication::Replication;
 use pgtend_model::document::sessions::Sessions;
 use pgtend_model::document::status::{Servers, Status};
-use pgtend_model::document::{ash, monitoring, stats};
+use pgtend_model::document::{Document, ash, monitoring, stats};
 
 /// Everything there is.
 pub(super) fn all() -> Routes {
@@ -46,7 +48,7 @@ pub(super) fn all() -> Routes {
         .dated::<ash::session_stats::SessionStats>()
         .dated::<ash::report::Report>()
         .dated::<ash::top::Top>()
-        .document::<ash::stats::Stats>()
+        .add(Endpoint::get(Stats::PATH, Stats::ABOUT).params::<Which>().data::<Stats>(), super::ash::stats)
         .overview::<ash::config::Config>()
         .overview::<monitoring::health::Health>()
         .overview::<monitoring::stats::Stats>()

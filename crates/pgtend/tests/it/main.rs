@@ -3,6 +3,7 @@
 
 mod api;
 mod awr;
+mod ash;
 mod cli;
 mod config;
 mod connect;

@@ -284,10 +284,12 @@ fn killed_at_any_time_it_goes_on_where_it_was() {
     let first = up.ready();
     assert_eq!(place.unfinished(), 0);
     let mut session = Command::new(servers::tool("psql"))
-        .args(["-XAtqc", "SELECT pg_sleep(4), 'unharmed'", &first.dsn])
+        .env("PGAPPNAME", "before")
+        .args(["-XAtqc", "SELECT pg_sleep(8), 'unharmed'", &first.dsn])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    wait_until("the session is sampled", || is_remembered(&first, "before"));
     up.kill();
     assert!(is_alive(first.postgres_pid));
 
@@ -295,6 +297,7 @@ fn killed_at_any_time_it_goes_on_where_it_was() {
     let second = up.ready_when(|ready| ready.pid != first.pid);
     assert_eq!((second.postgres_pid, &second.dsn), (first.postgres_pid, &first.dsn), "the same PostgreSQL was taken up");
     up.says("take up the PostgreSQL that runs already");
+    assert!(is_remembered(&second, "before"), "the same history goes on");
     let mut answer = String::new();
     session.stdout.take().unwrap().read_to_string(&mut answer).unwrap();
     assert!(session.wait().unwrap().success() && answer.contains("unharmed"), "{answer}");
@@ -312,6 +315,13 @@ fn killed_at_any_time_it_goes_on_where_it_was() {
     up_said(&place, "stopping PostgreSQL at once");
     assert!(!is_alive(first.postgres_pid), "what was taken up ends with pgtend, too");
     held.wait().unwrap();
+}
+
+/// Whether a session of this application is in the history.
+fn is_remembered(ready: &Ready, application: &str) -> bool {
+    let mut command = Command::new(PGTEND);
+    command.arg("--socket").arg(&ready.socket).args(["ash", "samples", "--format", "csv", "--limit", "1", "--app", application]);
+    String::from_utf8(command.output().unwrap().stdout).unwrap().contains("pg_sleep")
 }
 
 fn up_said(place: &Place, words: &str) {

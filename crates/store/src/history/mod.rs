@@ -9,6 +9,7 @@ mod changes;
 mod copy;
 mod frame_table;
 mod journal;
+mod kept;
 mod layout;
 mod parquet_file;
 mod playback;

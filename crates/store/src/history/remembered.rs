@@ -14,7 +14,7 @@ use arrow_array::types::{TimestampMillisecondType, UInt32Type};
 use jiff::{SignedDuration, Timestamp};
 use pgtend_model::ash::block::{Block, Wanted};
 use pgtend_model::error::Result;
-use pgtend_model::past::{Baseline, Frame, Past, Snapshot, Span, TickMark};
+use pgtend_model::past::{Baseline, Frame, Kept, Past, Snapshot, Span, TickMark};
 use pgtend_model::sample::{Probe, Readings, Reason, Text, Unknown};
 use std::collections::HashMap;
 use std::io;
@@ -249,6 +249,10 @@ impl Past for Remembered {
 
     fn baselines(&self) -> Result<Vec<Baseline>> {
         self.history.catalog().baselines(&self.server)
+    }
+
+    fn kept(&self) -> Result<Vec<Kept>> {
+        self.read(|| super::kept::kept(self.layout(), &self.server))
     }
 
     fn extent(&self) -> Result<Option<Span>> {

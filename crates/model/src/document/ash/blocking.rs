@@ -149,9 +149,8 @@ struct RootSum {
     seen: HashMap<Vec<Key>, usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct WaitSum {
-    root: i64,
     waiter: Option<Seen>,
     blocker: Option<Seen>,
 }
@@ -162,7 +161,8 @@ struct Sums {
     patience: SignedDuration,
     waited: u64,
     roots: HashMap<Session, Vec<(Stretch, RootSum)>>,
-    waits: HashMap<(Session, Session), Vec<(Stretch, WaitSum)>>,
+    /// By waiter, blocker and process id of the root: whoever waits on behind the same one has another root when there is a new one.
+    waits: HashMap<(Session, Session, i64), Vec<(Stretch, WaitSum)>>,
 }
 
 /// The stretch that goes on at an instant, or a new one.
@@ -197,9 +197,8 @@ impl Sums {
 
     fn add_waits(&mut self, at: i64, blocker: &Node, root: i64, sessions: &HashMap<i64, Seen>) {
         for waiter in &blocker.waiters {
-            let pair = (session(waiter.pid, sessions), session(blocker.pid, sessions));
-            let new = || WaitSum { root, waiter: None, blocker: None };
-            let sum = going_on(self.waits.entry(pair).or_default(), at, self.patience, new);
+            let key = (session(waiter.pid, sessions), session(blocker.pid, sessions), root);
+            let sum = going_on(self.waits.entry(key).or_default(), at, self.patience, WaitSum::default);
             sum.waiter = sessions.get(&waiter.pid).cloned().or(sum.waiter.take());
             sum.blocker = sessions.get(&blocker.pid).cloned().or(sum.blocker.take());
             self.add_waits(at, waiter, root, sessions);
@@ -238,13 +237,13 @@ impl Sums {
                 in_circle: sum.in_circle,
             })
         };
-        let wait = |((waiter, blocker), stretch, sum): ((Session, Session), Stretch, WaitSum)| -> Result<BlockedWait> {
+        let wait = |((waiter, blocker, root), stretch, sum): ((Session, Session, i64), Stretch, WaitSum)| -> Result<BlockedWait> {
             let event = sum.waiter.as_ref().and_then(|seen| seen.key(Dimension::WaitEvent).text());
             Ok(BlockedWait {
                 wait_event: event.map(str::to_owned),
                 waiter: party(past, waiter, sum.waiter.as_ref().map(|seen| seen.keys.as_slice()))?,
                 blocker: party(past, blocker, sum.blocker.as_ref().map(|seen| seen.keys.as_slice()))?,
-                root_session_id: sum.root,
+                root_session_id: root,
                 first_seen: at(stretch.first),
                 last_seen: at(stretch.last),
                 duration_ms: lasted(&stretch),

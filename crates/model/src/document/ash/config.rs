@@ -13,12 +13,16 @@ pub struct Config {
     pub enabled: bool,
     /// Seconds from one sample to the next.
     pub sample_interval_seconds: f64,
-    /// Samples kept for each server at most.
+    /// Samples kept in memory for each server at most.
     pub max_samples: usize,
     /// Memory for the samples of one server at most.
     pub max_memory_bytes: u64,
-    /// How long samples reach back at most, in hours, at this interval and number.
+    /// How long samples in memory reach back at most, in hours, at this interval and number.
     pub reach_hours: f64,
+    /// Hours for which samples are kept on disk.
+    pub retention_hours: u32,
+    /// Bytes that the samples of all servers may take on disk; the oldest go first.
+    pub max_disk_bytes: u64,
     /// Whether the text of statements is kept.
     pub capture_sql_text: bool,
     /// Whether wait events are kept.
@@ -49,6 +53,8 @@ impl Overview for Config {
             max_samples: ash.max_samples,
             max_memory_bytes: ash.max_memory_bytes,
             reach_hours,
+            retention_hours: ash.retention_hours,
+            max_disk_bytes: ash.max_disk_bytes,
             capture_sql_text: ash.capture_sql_text,
             capture_wait_events: ash.capture_wait_events,
             capture_blocking_sessions: ash.capture_blocking_sessions,

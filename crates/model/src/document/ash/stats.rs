@@ -4,12 +4,13 @@ use super::super::overview::seconds;
 use super::super::{Document, Known};
 use crate::ash::Held;
 use crate::error::Result;
+use crate::past::Kept;
 use crate::sample::Probe;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// How much of the session history is held, and how much can be.
+/// How much of the session history is held in memory, how much can be, and what is kept on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AshStatistics)]
 pub struct Stats {
@@ -20,6 +21,10 @@ pub struct Stats {
     pub max_samples: usize,
     /// Bytes that they may take.
     pub max_memory_bytes: usize,
+    /// What is kept on disk, by kind; null without an agent.
+    pub on_disk: Option<Vec<Kept>>,
+    /// Samples of all servers that never came to the disk since the agent started: it was full or too slow. Null without an agent.
+    pub samples_lost: Option<u64>,
 }
 
 /// How much of the session history is held.
@@ -50,12 +55,12 @@ pub struct Params {}
 impl Document for Stats {
     type Params = Params;
     const PATH: &'static str = "/api/v1/ash/stats";
-    const ABOUT: &'static str = "How much of the session history is held";
+    const ABOUT: &'static str = "How much of the session history is held in memory and on disk";
     const PROBES: &'static [Probe] = &[Probe::Activity];
 
     fn build(known: &Known<'_>, _params: &Params) -> Result<Self> {
         let (max_samples, max_memory_bytes) = known.ash.bounds();
-        Ok(Self { held: held(&known.ash.held(), known.now), max_samples, max_memory_bytes })
+        Ok(Self { held: held(&known.ash.held(), known.now), max_samples, max_memory_bytes, on_disk: None, samples_lost: None })
     }
 }
 
