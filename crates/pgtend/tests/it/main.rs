@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
-mod awr;
 mod ash;
+mod awr;
 mod cli;
 mod config;
 mod connect;
