@@ -106,7 +106,8 @@ impl Blocking {
         let scene = Scene::of(past, scope.span, INSTANTS)?;
         let factor = u32::try_from(scene.each).unwrap_or(u32::MAX);
         let pace = SignedDuration::from_secs_f64(sampled.pace_seconds * f64::from(factor));
-        let mut sums = Sums { pace, patience: sampled.patience().max(pace * 3), ..Sums::default() };
+        // One missed sample breaks no wait; more might be two waits.
+        let mut sums = Sums { pace, patience: pace * 2 + pace / 2, ..Sums::default() };
         for (at, sessions) in &scene.instants {
             for tree in trees(&waits(sessions)) {
                 if concerns(scope, &tree, sessions) {

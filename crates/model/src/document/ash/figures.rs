@@ -117,7 +117,7 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Counts samples by dimensions; `more` are filled by the way.
+    /// Counts samples by dimensions; `more` are filled by the way. When a row was first and last seen is told by the first dimension.
     ///
     /// # Errors
     /// When the history cannot be read. None when nothing was sampled, which is noted.
@@ -138,7 +138,7 @@ impl Gathered {
         scope.each(past, Columns::of(&all).with_cpu(), &mut |block| {
             cube.add(block);
             more.iter_mut().for_each(|(_, cube)| cube.add(block));
-            ends.add(block, dimensions);
+            dimensions.first().iter().for_each(|dimension| ends.add(block, **dimension));
         })?;
         let mut gathered = Self { sampled, rows: HashMap::new(), all: Tally::default(), from_host: cube.total().cpu_known > 0 };
         for (cell, count) in cube.cells() {
@@ -148,7 +148,7 @@ impl Gathered {
             gathered.all.add(class, &wait[1], count);
         }
         for (keys, tally) in &mut gathered.rows {
-            tally.ends = ends.of(keys);
+            tally.ends = keys.first().and_then(|key| ends.0.get(key).copied());
         }
         Ok((coverage, Some(gathered)))
     }
@@ -217,28 +217,23 @@ pub enum CpuTimeFrom {
     Samples,
 }
 
-/// The first and the last instant of each row.
+/// The first and the last instant of each key of a dimension.
 #[derive(Default)]
-struct Ends(HashMap<Box<[Key]>, (i64, i64)>);
+struct Ends(HashMap<Key, (i64, i64)>);
 
 impl Ends {
-    fn add(&mut self, block: &Block, dimensions: &[Dimension]) {
-        let mut ends: HashMap<Vec<u32>, (i64, i64)> = HashMap::new();
-        let columns: Vec<_> = dimensions.iter().filter_map(|dimension| block.dimensions.get(dimension)).collect();
-        for (row, at) in block.at_ms.iter().enumerate() {
-            let codes = columns.iter().map(|column| column.codes[row]).collect();
-            let (first, last) = ends.entry(codes).or_insert((*at, *at));
+    fn add(&mut self, block: &Block, dimension: Dimension) {
+        let Some(coded) = block.dimensions.get(&dimension) else { return };
+        let mut ends: Vec<Option<(i64, i64)>> = vec![None; coded.keys.len()];
+        for (at, code) in block.at_ms.iter().zip(&coded.codes) {
+            let (first, last) = ends[*code as usize].get_or_insert((*at, *at));
             (*first, *last) = ((*first).min(*at), (*last).max(*at));
         }
-        for (codes, (from, to)) in ends {
-            let keys = columns.iter().zip(codes).map(|(column, code)| column.keys[code as usize].clone()).collect();
-            let (first, last) = self.0.entry(keys).or_insert((from, to));
+        for (key, ends) in coded.keys.iter().zip(ends) {
+            let Some((from, to)) = ends else { continue };
+            let (first, last) = self.0.entry(key.clone()).or_insert((from, to));
             (*first, *last) = ((*first).min(from), (*last).max(to));
         }
-    }
-
-    fn of(&self, keys: &[Key]) -> Option<(i64, i64)> {
-        self.0.get(keys).copied()
     }
 }
 

@@ -125,16 +125,18 @@ pub(super) fn top_sessions(
     limit: usize,
     unknown: &mut Unknowns,
 ) -> Result<(Coverage, Option<CpuTimeFrom>, Vec<SessionActivity>)> {
-    let (mut states, mut statements) = (Cube::new(&STATES), Cube::new(&STATEMENTS));
-    let more: &mut [(&[Dimension], &mut Cube)] = &mut [(&STATES, &mut states), (&STATEMENTS, &mut statements)];
-    let (coverage, gathered) = Gathered::of(past, scope, &WHO, more, unknown)?;
+    let (mut who, mut states, mut statements) = (Cube::new(&WHO), Cube::new(&STATES), Cube::new(&STATEMENTS));
+    let more: &mut [(&[Dimension], &mut Cube)] = &mut [(&WHO, &mut who), (&STATES, &mut states), (&STATEMENTS, &mut statements)];
+    let (coverage, gathered) = Gathered::of(past, scope, &[Dimension::Session], more, unknown)?;
     let Some(gathered) = gathered else { return Ok((coverage, None, Vec::new())) };
-    let (states, statements) = (by_session(&states), by_session(&statements));
+    let (who, states, statements) = (by_session(&who), by_session(&states), by_session(&statements));
     let mut sessions = Vec::new();
     // Sessions that sat idle in a transaction only come last.
     for (keys, tally) in gathered.top(limit, |tally| tally.active() as f64) {
         let Key::Session(session_id, started) = keys[0] else { continue };
-        let text = |place: usize| keys[place].text().map(str::to_owned);
+        // A client may change what it calls itself: then it is called what it was for most of the time.
+        let who = who.get(&keys[0]).into_iter().flatten().max_by_key(|(_, samples)| *samples).map_or(&[][..], |(keys, _)| keys);
+        let text = |place: usize| who.get(place).and_then(Key::text).map(str::to_owned);
         let mut states_ms = BTreeMap::new();
         for (keys, samples) in states.get(&keys[0]).into_iter().flatten() {
             let state = keys[1].text().unwrap_or_default().to_owned();

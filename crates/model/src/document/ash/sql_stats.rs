@@ -131,6 +131,12 @@ impl TopSql {
         let top = gathered.top(limit, |tally| figure(&gathered, tally) as f64);
         let top: Vec<_> = top.into_iter().filter(|(_, tally)| figure(&gathered, tally) > 0).collect();
         let executions = if top.is_empty() { None } else { unknown.take("executions", Executions::of(past, scope)?) };
+        let fits = executions.as_ref().is_none_or(|executions| covers(executions.span, scope.span));
+        if let Some(executions) = executions.as_ref().filter(|_| !fits) {
+            let why =
+                format!("executions were counted from {:.0} to {:.0}, which is another period", executions.span.start, executions.span.end);
+            unknown.note("avg_cpu_time_ms", Unknown::new(Reason::Absent, why));
+        }
         let mut names = names(&who);
         let mut statements = Vec::new();
         for (keys, tally) in top {
@@ -138,12 +144,18 @@ impl TopSql {
             row.sql_text = text(past, row.sql_id)?;
             row.executions = executions.as_ref().zip(row.sql_id).and_then(|(executions, id)| executions.calls.get(&id).copied());
             #[expect(clippy::cast_precision_loss, reason = "executions are far below 2^53")]
-            let executed = row.executions.filter(|executed| *executed > 0).map(|executed| executed as f64);
+            let executed = row.executions.filter(|executed| *executed > 0 && fits).map(|executed| executed as f64);
             row.avg_cpu_time_ms = executed.map(|executed| row.figures.total_cpu_time_ms / executed);
             statements.push(row);
         }
         Ok(Self { coverage, statements, executions_of: executions.map(|executions| executions.span), gathered: Some(gathered) })
     }
+}
+
+/// Whether executions that were counted over one span are about those of another: the ends are a fifth of it apart at most.
+fn covers(counted: Span, asked: Span) -> bool {
+    let apart = |a: Timestamp, b: Timestamp| a.duration_since(b).as_secs_f64().abs();
+    apart(counted.start, asked.start) + apart(counted.end, asked.end) <= asked.seconds() / 5.0
 }
 
 /// The text of a statement, as far as it is remembered.

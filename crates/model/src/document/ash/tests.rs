@@ -137,6 +137,15 @@ fn statements_say_who_ran_them_and_when() {
 }
 
 #[test]
+fn executions_of_another_period_give_no_mean() {
+    let stats: SqlStats = told(&shop(), &sql_stats::Params { start: Some(at(70)), end: Some(at(150)), ..Default::default() });
+    let first = &stats.statements[0];
+    assert_eq!((stats.executions_of, first.executions), (Some(Span::new(at(60), at(120))), Some(2000)));
+    assert_eq!((first.avg_cpu_time_ms, first.sql_id), (None, Some(QueryId(102))));
+    assert!(stats.unknown.get("avg_cpu_time_ms").is_some_and(|why| why.detail.contains("another period")));
+}
+
+#[test]
 fn executions_of_a_session_are_not_known_and_not_guessed() {
     let stats: SqlStats = told(&shop(), &sql_stats::Params { start: Some(at(0)), session_id: Some(11), ..Default::default() });
     assert_eq!((stats.statements[0].executions, stats.statements[0].figures.total_samples), (None, 600));

@@ -41,6 +41,8 @@ pub struct Top {
     pub top_waits: Vec<Wait>,
     /// The statements with the most activity.
     pub top_sql: Vec<SqlActivity>,
+    /// From when to when their executions were counted: the readings of pg_stat_statements that are nearest to the period.
+    pub executions_of: Option<Span>,
     /// The sessions with the most activity; none where `by` is given.
     pub top_sessions: Vec<SessionActivity>,
     /// By what `groups` are.
@@ -115,6 +117,7 @@ impl Dated for Top {
             load: Vec::new(),
             top_waits: Vec::new(),
             top_sql: sql.statements,
+            executions_of: sql.executions_of,
             top_sessions,
             by: params.by,
             groups,

@@ -223,7 +223,7 @@ mod tests {
             "time_range": {"start": "2026-11-21T03:00:00Z", "end": "2026-11-21T03:12:00Z"}, "samples_taken": 600, "sample_interval_seconds": 1.0,
             "not_sampled": [{"start": "2026-11-21T03:00:00Z", "end": "2026-11-21T03:02:00Z"}], "all": figures, "cpu_time_from": "host",
             "step_seconds": 60.0, "load": (0..12).map(step).collect::<Vec<_>>(), "top_waits": figures["top_waits"], "top_sql": [sql],
-            "top_sessions": [session], "by": null, "groups": [], "unknown": {}
+            "top_sessions": [session], "executions_of": null, "by": null, "groups": [], "unknown": {}
         }))
         .unwrap()
     }

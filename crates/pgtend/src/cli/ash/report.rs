@@ -66,7 +66,7 @@ impl Tabular for Document {
     fn tables(&self) -> Vec<Table> {
         let mut all: Vec<Table> = Vec::new();
         if let Some(statements) = &self.top_sql {
-            all.push(tables::statements(&format!("Top SQL {}", period(self.time_range)), statements));
+            all.push(tables::statements(&format!("Top SQL {}", period(self.time_range)), statements, self.executions_of));
         }
         if let Some(classes) = &self.wait_classes {
             all.push(wait_classes(classes).titled(&format!("Waits {}", period(self.time_range))));

@@ -5,6 +5,7 @@ use pgtend_model::document::ash::figures::{Figures, Wait};
 use pgtend_model::document::ash::report::{By, Group};
 use pgtend_model::document::ash::session_stats::SessionActivity;
 use pgtend_model::document::ash::sql_stats::SqlActivity;
+use pgtend_model::past::Span;
 use pgtend_model::units::{one_line, short_seconds, show_count};
 
 pub(super) const NOTHING: &str = "no session was active";
@@ -43,9 +44,11 @@ pub(super) fn waits(waits: &[Wait]) -> Table {
     table
 }
 
-pub(super) fn statements(title: &str, statements: &[SqlActivity]) -> Table {
+pub(super) fn statements(title: &str, statements: &[SqlActivity], executions_of: Option<Span>) -> Table {
+    let counted = executions_of.filter(|_| statements.iter().any(|row| row.executions.is_some()));
+    let title = format!("{title}{}", counted.map(|span| format!("; executions {}", super::period(span))).unwrap_or_default());
     let columns = [">sessions", ">share", ">cpu", ">cpu share", ">executions", "mostly", "user", "database", ">id", "query"];
-    let mut table = Table::new(title, &columns).or(NOTHING);
+    let mut table = Table::new(&title, &columns).or(NOTHING);
     for row in statements {
         let figures = &row.figures;
         let text = match &row.sql_text {

@@ -53,7 +53,7 @@ impl Tabular for Document {
             Some(by) => tables::groups(Some(by), &self.groups),
             None => tables::sessions(&self.top_sessions),
         };
-        vec![tables::waits(&self.top_waits), tables::statements("Top SQL", &self.top_sql), last]
+        vec![tables::waits(&self.top_waits), tables::statements("Top SQL", &self.top_sql, self.executions_of), last]
     }
 
     fn records(&self) -> Table {
