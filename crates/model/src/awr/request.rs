@@ -79,14 +79,16 @@ impl ReportRequest {
     }
 }
 
-/// An end of a period, given in one of two ways.
+/// An end of a period, given in one of two ways. Where there is something that stands in for it, it is not later than that.
 ///
 /// # Errors
 /// `Usage` when it is given in both, or in none.
 pub(super) fn one_of(snapshot: Option<i64>, time: Option<Timestamp>, otherwise: Option<Timestamp>, which: &str) -> Result<Point> {
     match (snapshot, time, otherwise) {
         (Some(id), None, _) => Ok(Point::Snapshot(id)),
-        (None, Some(at), _) | (None, None, Some(at)) => Ok(Point::At(at)),
+        // What is still to come cannot be told.
+        (None, Some(at), Some(now)) => Ok(Point::At(at.min(now))),
+        (None, Some(at), None) | (None, None, Some(at)) => Ok(Point::At(at)),
         (Some(_), Some(_), _) => {
             Err(Error::new(Kind::Usage, format!("{which}_snapshot_id and {which}_time are both given")).hint("leave one of them out"))
         }

@@ -179,7 +179,7 @@ pub(super) const METRICS: &[Metric] = &[
             "disk_usage_percent",
             "Use of the fullest file system that carries the server",
             Unit::Percent,
-            Way::Gauge(|past, at| read::<HostFilesystem>(past, at, |rows| largest(rows.iter().map(|row| used_percent(row))))),
+            Way::Gauge(|past, at| read::<HostFilesystem>(past, at, |rows| largest(rows.iter().map(|row| row.used_percent())))),
         )
     },
     Metric {
@@ -219,11 +219,6 @@ pub(super) const METRICS: &[Metric] = &[
     },
 ];
 
-#[expect(clippy::cast_precision_loss, reason = "a share needs no more than a double's precision")]
-fn used_percent(row: &HostFilesystem) -> f64 {
-    100.0 * (1.0 - row.available_bytes as f64 / row.size_bytes.max(1) as f64)
-}
-
 fn last(past: &dyn Past, now: Timestamp, probe: Probe) -> Result<Readings> {
     past.readings(now, &[probe])
 }
@@ -231,7 +226,7 @@ fn last(past: &dyn Past, now: Timestamp, probe: Probe) -> Result<Readings> {
 fn fullest(past: &dyn Past, now: Timestamp) -> Result<Option<String>> {
     let readings = last(past, now, Probe::HostFilesystem)?;
     let rows = readings.host_filesystem.latest.iter().flat_map(|sample| &sample.rows);
-    Ok(rows.max_by(|a, b| used_percent(a).total_cmp(&used_percent(b))).map(|row| row.path.to_string()))
+    Ok(rows.max_by(|a, b| a.used_percent().total_cmp(&b.used_percent())).map(|row| row.path.to_string()))
 }
 
 fn oldest(past: &dyn Past, now: Timestamp) -> Result<Option<String>> {

@@ -30,3 +30,12 @@ rows! {
         gauge read_only: bool;
     }
 }
+
+impl HostFilesystem {
+    /// Share in use, 0–100, as df has it: what is kept for root counts as neither used nor available.
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than a double's precision")]
+    pub fn used_percent(&self) -> f64 {
+        let used = self.size_bytes - self.free_bytes;
+        100.0 * used as f64 / (used + self.available_bytes).max(1) as f64
+    }
+}

@@ -226,7 +226,6 @@ fn disks(known: &Known<'_>) -> Vec<DiskDid> {
     changes.rows.iter().map(|row| did(&row.grown)).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share needs no more than a double's precision")]
 fn filesystems(known: &Known<'_>) -> Vec<FilesystemIs> {
     let (before, after) = known.period.ends(|readings| &readings.host_filesystem);
     let before = before.unwrap_or_default();
@@ -237,7 +236,7 @@ fn filesystems(known: &Known<'_>) -> Vec<FilesystemIs> {
             path: row.path.to_string(),
             size_bytes: row.size_bytes,
             available_bytes: row.available_bytes,
-            used_percent: 100.0 * (1.0 - row.available_bytes as f64 / (row.size_bytes.max(1)) as f64),
+            used_percent: row.used_percent(),
             grown_bytes: earlier.map(|earlier| earlier.available_bytes - row.available_bytes),
         }
     };

@@ -140,7 +140,9 @@ fn differences(before: &Values<'_>, after: &Values<'_>) -> Vec<SettingChange> {
 /// None for a setting at its built-in value, and for those that only tell what the server is.
 fn is(row: &Row, value: &str) -> Option<SettingIs> {
     let default = row.boot_val.as_deref().map(|value| with_unit(row, value));
-    let tells = &*row.context == "internal" || matches!(&*row.source, "default" | "client" | "session");
+    // What begins so is of the transaction in which it was asked.
+    let of_transaction = row.name.starts_with("transaction_");
+    let tells = of_transaction || &*row.context == "internal" || matches!(&*row.source, "default" | "client" | "session");
     (!tells && default.as_deref() != Some(value)).then(|| SettingIs {
         name: row.name.to_string(),
         value: value.to_owned(),

@@ -69,8 +69,7 @@ pub(super) fn disk(known: &Known<'_>, unknown: &mut Unknowns) -> Disk {
     })
 }
 
-/// As df has it: what is kept for root counts as neither used nor available.
+/// As df has it.
 pub(in crate::document) fn used_percent(row: &HostFilesystem) -> f64 {
-    let used = row.size_bytes - row.free_bytes;
-    percent(used, (used + row.available_bytes).max(1))
+    row.used_percent()
 }
