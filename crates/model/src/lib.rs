@@ -22,6 +22,7 @@ pub mod query_id;
 pub mod sample;
 pub mod schedule;
 pub mod signal;
+pub mod sql;
 pub mod supervise;
 pub mod units;
 pub mod up;

@@ -61,7 +61,8 @@ pub(super) fn unknown_word(text: &str, path: &str, words: &[&str]) -> (String, S
     (format!("{path} cannot be \"{text}\""), format!("{}write one of {}", did_you_mean(text, words), words.join(", ")))
 }
 
-fn did_you_mean(name: &str, known: &[&str]) -> String {
+/// `did you mean "x"? ` for a name that is like a known one; empty otherwise.
+pub fn did_you_mean(name: &str, known: &[&str]) -> String {
     nearest(name, known).map_or(String::new(), |near| format!("did you mean \"{near}\"? "))
 }
 

@@ -26,6 +26,7 @@ pub mod server;
 
 pub use diff::{Change, diff};
 pub use effective::{Effective, Level};
+pub use hints::did_you_mean;
 pub use key::{Applies, Default, Key, Shape};
 pub use raw::{Notice, Parsed, Problems, parse};
 pub use reference::reference;

@@ -34,6 +34,7 @@ mod reference;
 mod routes;
 pub mod servers;
 pub mod signal;
+pub mod sql;
 mod tls;
 pub mod tokens;
 

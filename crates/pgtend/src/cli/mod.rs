@@ -22,6 +22,7 @@ mod report_file;
 mod session_table;
 mod signal;
 pub mod source;
+mod sql;
 mod status;
 mod token;
 mod top;
@@ -105,6 +106,7 @@ enum Command {
     Locks(locks::Locks),
     Awr(awr::Awr),
     Perf(perf::Perf),
+    Sql(sql::Sql),
     Token(token::Token),
     Config(config::Config),
     #[command(hide = true)]
@@ -133,6 +135,7 @@ impl Cli {
             Command::Locks(command) => command.run(global).await,
             Command::Awr(command) => command.run(global).await,
             Command::Perf(command) => command.run(global).await,
+            Command::Sql(command) => command.run(global).await,
             Command::Token(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),

@@ -15,5 +15,6 @@ mod metrics;
 mod probes;
 mod process;
 mod screenshots;
+mod sql;
 mod up;
 mod watch;

@@ -21,6 +21,7 @@ mod retention;
 mod sealing;
 mod session_blocks;
 mod session_table;
+mod sql;
 mod tending;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,22 @@ impl History {
         let layout = Layout::new(directory);
         let catalog = Catalog::open(&layout.catalog())?;
         Ok(Self(Arc::new(Inner { layout, catalog, files: RwLock::default(), policy: RwLock::new(policy), journals: Mutex::default() })))
+    }
+
+    /// Opens a history that is there, to read it beside the agent that writes it, or without one.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; otherwise as [`History::open`].
+    pub fn open_existing(directory: &Path) -> Result<Self> {
+        let layout = Layout::new(directory);
+        if !layout.catalog().exists() && !layout.servers().is_ok_and(|servers| !servers.is_empty()) {
+            return Err(Error::new(Kind::NotFound, "there is no history")
+                .at(directory.display().to_string())
+                .hint("it is the directory history below agent.state_directory, with catalog.db in it"));
+        }
+        let keep = std::time::Duration::MAX;
+        let policy = Policy { ash_keep: keep, ash_max_bytes: u64::MAX, awr_keep: keep, awr_max_bytes: u64::MAX, baseline_keep: keep };
+        Self::open(directory, policy)
     }
 
     /// The one that writes it.

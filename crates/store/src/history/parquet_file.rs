@@ -6,8 +6,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::io;
@@ -83,6 +84,39 @@ pub(super) fn read(path: &Path, columns: Option<&[&str]>, span_ms: (i64, i64), e
     Ok(())
 }
 
+/// A file that stays readable even when it is removed.
+#[derive(Debug)]
+pub(super) struct Opened {
+    file: File,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Opened {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(failed)?;
+        Ok(Self { file, metadata })
+    }
+
+    /// The row groups that reach into a stretch of time.
+    pub(super) fn groups_within(&self, span_ms: (i64, i64)) -> Vec<usize> {
+        groups_within(&self.metadata, span_ms)
+    }
+
+    /// The first and the last instant of a row group, where the file says so.
+    pub(super) fn extent(&self, group: usize) -> Option<(i64, i64)> {
+        extent(self.metadata.metadata().row_groups().get(group)?)
+    }
+
+    /// Reads those of these columns that are there, of one row group.
+    pub(super) fn read(&self, group: usize, columns: Option<&[&str]>) -> io::Result<Vec<RecordBatch>> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, self.metadata.clone());
+        let mask = columns.map_or_else(ProjectionMask::all, |columns| mask(builder.schema(), builder.parquet_schema(), columns));
+        let reader = builder.with_batch_size(BATCH).with_row_groups(vec![group]).with_projection(mask).build().map_err(failed)?;
+        reader.map(|batch| batch.map_err(io::Error::other)).collect()
+    }
+}
+
 /// Reads a file whole, each of its row groups as one batch.
 pub(super) fn read_groups(path: &Path, each: &mut dyn FnMut(RecordBatch) -> io::Result<()>) -> io::Result<()> {
     let file = File::open(path)?;
@@ -111,12 +145,14 @@ fn mask(schema: &Schema, parquet: &parquet::schema::types::SchemaDescriptor, col
 /// Row groups by the statistics of the column `sample_time`, in ms.
 fn groups_within(metadata: &ArrowReaderMetadata, (from, to): (i64, i64)) -> Vec<usize> {
     let groups = metadata.metadata().row_groups().iter().enumerate();
-    let reaches = |group: &parquet::file::metadata::RowGroupMetaData| {
-        let at = group.columns().iter().find(|column| column.column_path().string() == "sample_time");
-        let Some(parquet::file::statistics::Statistics::Int64(range)) = at.and_then(|column| column.statistics()) else { return true };
-        range.min_opt().is_none_or(|min| *min < to) && range.max_opt().is_none_or(|max| *max >= from)
-    };
+    let reaches = |group: &RowGroupMetaData| extent(group).is_none_or(|(first, last)| first < to && last >= from);
     groups.filter(|(_, group)| reaches(group)).map(|(index, _)| index).collect()
+}
+
+fn extent(group: &RowGroupMetaData) -> Option<(i64, i64)> {
+    let at = group.columns().iter().find(|column| column.column_path().string() == "sample_time")?;
+    let Statistics::Int64(range) = at.statistics()? else { return None };
+    Some((*range.min_opt()?, *range.max_opt()?))
 }
 
 pub(super) fn failed(error: ParquetError) -> io::Error {

@@ -10,7 +10,7 @@ use pgtend_model::sample::database_size::DatabaseSize;
 use pgtend_model::sample::{Probe, Reason, Sample, Taken, Unknown};
 use std::time::Duration;
 
-const POLICY: Policy = Policy {
+pub(super) const POLICY: Policy = Policy {
     ash_keep: Duration::from_secs(7 * 86_400),
     ash_max_bytes: u64::MAX,
     awr_keep: Duration::from_secs(30 * 86_400),
@@ -18,16 +18,16 @@ const POLICY: Policy = Policy {
     baseline_keep: Duration::from_secs(90 * 86_400),
 };
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     format!("2026-11-{text}Z").parse().unwrap()
 }
 
-fn plus(from: Timestamp, seconds: i64) -> Timestamp {
+pub(super) fn plus(from: Timestamp, seconds: i64) -> Timestamp {
     from + jiff::SignedDuration::from_secs(seconds)
 }
 
 /// Session 1 runs, session 2 waits for it.
-fn tick(at: Timestamp, sessions: usize) -> Tick {
+pub(super) fn tick(at: Timestamp, sessions: usize) -> Tick {
     let session = |n: usize| Session {
         who: Arc::new(Who {
             pid: i64::try_from(n).unwrap(),
@@ -56,7 +56,7 @@ fn sizes(at: Timestamp, rows: &[(&str, i64)]) -> Taken {
     Taken::DatabaseSize(Sample { at, took: Duration::ZERO, rows: rows.iter().map(row).collect(), missing: Vec::new() })
 }
 
-fn put(recorder: &mut Recorder, at: Timestamp, rows: &[(&str, i64)]) {
+pub(super) fn put(recorder: &mut Recorder, at: Timestamp, rows: &[(&str, i64)]) {
     recorder.reading("main", at, Duration::ZERO, &sizes(at, rows));
 }
 
