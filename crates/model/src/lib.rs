@@ -16,6 +16,7 @@ pub mod health;
 pub mod locktree;
 pub mod metric;
 pub mod past;
+pub mod plan;
 pub mod postmaster;
 pub mod profile;
 pub mod query_id;

@@ -129,6 +129,14 @@ impl Client {
         self.answer(self.request(Method::GET, path, server)?).await
     }
 
+    /// What is at a path with these parameters, of one of the agent's servers.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn get_with<T: DeserializeOwned>(&self, path: &str, server: Option<&str>, params: &(impl Serialize + Sync)) -> Result<T> {
+        self.answer(self.request(Method::GET, path, server)?.query(params)).await
+    }
+
     /// Has the agent remove what has this name from a place of one of its servers.
     ///
     /// # Errors

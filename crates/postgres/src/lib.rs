@@ -1,6 +1,7 @@
-//! Senses and touches one PostgreSQL and its host: connections, probes, processes, files.
+//! Senses and touches one PostgreSQL and its host: connections, probes, plans, processes, files.
 
 pub mod connect;
+pub mod explain;
 pub mod host;
 pub mod probe;
 pub mod process;

@@ -18,6 +18,7 @@ pub mod monitoring;
 #[cfg(test)]
 mod of_its_own;
 pub mod overview;
+pub mod profiler;
 pub mod replication;
 mod retrospect;
 pub mod sessions;

@@ -2,6 +2,7 @@
 
 mod copying;
 mod custom;
+mod explain;
 mod host;
 mod memory;
 mod order;
@@ -38,6 +39,7 @@ struct Inner {
     watched: ArcSwap<Vec<Watched>>,
     recording: Recording,
     tasks: Tasks,
+    explaining: tokio::sync::Semaphore,
     started_at: jiff::Timestamp,
 }
 
@@ -62,6 +64,7 @@ impl Agent {
             watched: ArcSwap::default(),
             recording,
             tasks,
+            explaining: tokio::sync::Semaphore::new(explain::AT_ONCE),
             started_at: jiff::Timestamp::now(),
         };
         let agent = Self(Arc::new(inner));

@@ -56,7 +56,9 @@ pub(super) fn all() -> Routes {
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list)
         .awr()
         .sql()
-        .signals();
+        .signals()
+        .explain()
+        .profiler();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }
 

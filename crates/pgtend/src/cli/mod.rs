@@ -7,6 +7,7 @@ mod awr;
 mod completions;
 mod config;
 mod connections;
+mod explain;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -17,6 +18,8 @@ pub mod mistake;
 pub mod output;
 mod perf;
 mod ping;
+mod plan_text;
+mod profile;
 mod query;
 mod report_file;
 mod session_table;
@@ -107,6 +110,8 @@ enum Command {
     Awr(awr::Awr),
     Perf(perf::Perf),
     Sql(sql::Sql),
+    Explain(explain::Explain),
+    Profile(profile::Profile),
     Token(token::Token),
     Config(config::Config),
     #[command(hide = true)]
@@ -136,6 +141,8 @@ impl Cli {
             Command::Awr(command) => command.run(global).await,
             Command::Perf(command) => command.run(global).await,
             Command::Sql(command) => command.run(global).await,
+            Command::Explain(command) => command.run(global).await,
+            Command::Profile(command) => command.run(global).await,
             Command::Token(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),

@@ -274,7 +274,8 @@ fn cell(text: &str, tone: Tone) -> comfy_table::Cell {
     }
 }
 
-fn paint(text: &str, tone: Tone, medium: Medium) -> String {
+/// Text in the colour of its meaning, where colours are wanted.
+pub(super) fn paint(text: &str, tone: Tone, medium: Medium) -> String {
     use crossterm::style::Stylize;
     match (medium.colour, tone) {
         (false, _) | (true, Tone::Plain) => text.to_owned(),

@@ -7,7 +7,10 @@ use crate::runtime_dir::{Found, RuntimeDir};
 use crate::source::Source;
 use pgtend_model::document::Document;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_postgres::connect::{Environment, Target};
+use pgtend_model::plan::Explained;
+use pgtend_model::plan::ask::Request;
+use pgtend_model::signal::APPLICATION_NAME;
+use pgtend_postgres::connect::{Environment, Limits, Target};
 use std::path::{Path, PathBuf};
 
 /// The three ways to a server, for those who have none yet.
@@ -30,6 +33,20 @@ pub async fn open(global: &Global) -> Result<Source> {
     match target(global)? {
         Some(target) => Ok(Source::Direct(Box::new(Look::open(&target).await?))),
         None => Ok(Source::Agent { client: agent(global)?, server: global.server.clone() }),
+    }
+}
+
+/// The plan of a statement, over a connection of its own.
+///
+/// # Errors
+/// As [`pgtend_postgres::explain::explain`], and when the agent refuses.
+pub async fn explain(global: &Global, request: &Request) -> Result<Explained> {
+    match target(global)? {
+        Some(target) => {
+            let asked = pgtend_postgres::explain::explain(&target, request, Limits::default().connect_timeout, APPLICATION_NAME);
+            Box::pin(asked).await
+        }
+        None => agent(global)?.make(crate::api::explain::PATH, global.server.as_deref(), request).await,
     }
 }
 

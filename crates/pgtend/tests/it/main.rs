@@ -7,6 +7,7 @@ mod awr;
 mod cli;
 mod config;
 mod connect;
+mod explain;
 mod harness;
 mod history;
 mod host;

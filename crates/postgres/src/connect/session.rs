@@ -24,6 +24,8 @@ pub struct Limits {
     pub lock_timeout: Duration,
     /// For standing idle in a transaction.
     pub idle_in_transaction_timeout: Duration,
+    /// Whether everything else is as in any session of the role: `search_path`, `jit` and the like.
+    pub as_the_role: bool,
 }
 
 impl Default for Limits {
@@ -33,6 +35,7 @@ impl Default for Limits {
             statement_timeout: Duration::from_secs(2),
             lock_timeout: Duration::from_millis(200),
             idle_in_transaction_timeout: Duration::from_secs(10),
+            as_the_role: false,
         }
     }
 }

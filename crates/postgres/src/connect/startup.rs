@@ -4,7 +4,7 @@ use super::error::classify;
 use super::session::Limits;
 use pgtend_model::error::{Error, Kind};
 
-/// Settings of every session that are the same for all.
+/// Settings of every session that watches.
 const SETTINGS: &[(&str, &str)] = &[
     ("search_path", "pg_catalog"),
     ("default_transaction_isolation", "read committed"),
@@ -22,20 +22,22 @@ pub enum Bounds {
     AtStartup,
 }
 
-fn bounds(limits: &Limits) -> [(&'static str, String); 5] {
-    [
+fn bounds(limits: &Limits) -> Vec<(&'static str, String)> {
+    let mut bounds = vec![
         ("statement_timeout", limits.statement_timeout.as_millis().to_string()),
         ("lock_timeout", limits.lock_timeout.as_millis().to_string()),
         ("idle_in_transaction_session_timeout", limits.idle_in_transaction_timeout.as_millis().to_string()),
-        ("jit", "off".to_owned()),
-        ("extra_float_digits", "1".to_owned()),
-    ]
+    ];
+    if !limits.as_the_role {
+        bounds.extend([("jit", "off".to_owned()), ("extra_float_digits", "1".to_owned())]);
+    }
+    bounds
 }
 
 /// The startup packet's `options`: the target's own, then ours, which win because they come later, and over those of the role and the
 /// database.
 pub fn options(own: &str, limits: &Limits, when: Bounds) -> String {
-    let always = SETTINGS.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let always = SETTINGS.iter().filter(|_| !limits.as_the_role).map(|(name, value)| (*name, (*value).to_owned()));
     let bounds = (when == Bounds::AtStartup).then(|| bounds(limits));
     let ours = always.chain(bounds.into_iter().flatten()).map(|(name, value)| format!("-c {name}={}", escaped(&value)));
     let all: Vec<String> = Some(own.to_owned()).filter(|own| !own.is_empty()).into_iter().chain(ours).collect();
@@ -93,6 +95,15 @@ mod tests {
         assert!(later.contains(r"-c default_transaction_isolation=read\ committed") && !later.contains("lock_timeout"), "{later}");
         let at_startup = options("-c statement_timeout=0", &Limits::default(), Bounds::AtStartup);
         assert!(at_startup.contains(" -c statement_timeout=2000 -c lock_timeout=200 "), "{at_startup}");
+    }
+
+    #[test]
+    fn a_session_as_the_role_is_bounded_and_otherwise_as_any() {
+        let limits = Limits { as_the_role: true, ..Limits::default() };
+        assert_eq!(options("-c geqo=off", &limits, Bounds::First), "-c geqo=off");
+        let settled = settle(180_004, &limits);
+        assert!(settled.contains("set statement_timeout = 2000; ") && settled.contains("default_transaction_read_only = on"), "{settled}");
+        assert!(!settled.contains("jit"), "{settled}");
     }
 
     #[test]
