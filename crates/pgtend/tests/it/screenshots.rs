@@ -45,7 +45,14 @@ async fn are_taken() {
     let agent = Agent::builder().beside("shop", &cluster, "").start().await;
     tokio::time::sleep(LOAD).await;
     let person = Person::over_socket(&agent);
-    for (name, command) in [("status", &["status"][..]), ("top", &["top", "--once", "--limit", "6"]), ("locks", &["locks"])] {
+    let commands = [
+        ("status", &["status"][..]),
+        ("top", &["top", "--once", "--limit", "6"]),
+        ("locks", &["locks"]),
+        ("ash-top", &["ash", "top", "--from", "-70s", "--limit", "6"]),
+        ("ash-blocking", &["ash", "blocking", "--from", "-70s", "--limit", "6"]),
+    ];
+    for (name, command) in commands {
         let told = person.run(command).await.ends(0);
         let lines: Vec<&str> = told.stdout.lines().map(str::trim_end).collect();
         keep(&format!("{name}.txt"), &format!("$ pgtend {}\n{}\n", command.join(" "), lines.join("\n").trim_end()));
