@@ -229,7 +229,7 @@ fn seen(session: &Busy, now: i64, chance: &mut Chance, statements: &[Arc<Stateme
         query_age_ms: age(session.began_ms),
         #[expect(clippy::cast_possible_truncation, reason = "a share of a second")]
         cpu_ms: Some((share / 10.0_f64).round() as f32 * 10.0),
-        blocked_by: session.blocker.map_or_else(Box::default, |pid| Box::new([pid])),
+        blocked_by: session.blocker.into_iter().collect(),
     }
 }
 
