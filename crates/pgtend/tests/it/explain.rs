@@ -21,10 +21,18 @@ pub async fn world(major: u32) -> Cluster {
         create index orders_placed on orders (placed); create sequence numbers; \
         create table skewed (a int, b int); insert into skewed select g % 100, g % 100 from generate_series(1, 50000) g; \
         create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.002); return new; end $$; \
-        create table slowly (id int); create trigger slow before insert on slowly for each row execute function slow(); \
-        analyze";
+        create table slowly (id int); create trigger slow before insert on slowly for each row execute function slow()";
     cluster.psql(tables).await;
+    // What was inserted is counted when the session ends, and would count as changed since an ANALYZE before that.
+    cluster.wait_for("select count(*) = 3 from pg_stat_user_tables where n_mod_since_analyze >= 2000").await;
+    analyze(&cluster).await;
     cluster
+}
+
+/// Analyzes everything and waits until the server counts that.
+pub async fn analyze(cluster: &Cluster) {
+    cluster.psql("analyze").await;
+    cluster.wait_for("select bool_and(n_mod_since_analyze = 0) from pg_stat_user_tables").await;
 }
 
 /// The connection string with these settings for its sessions.

@@ -1,6 +1,6 @@
 //! Every problem of a plan provoked for real.
 
-use super::{with_settings, world};
+use super::{analyze, with_settings, world};
 use crate::cli::Person;
 use crate::harness::Cluster;
 use serde_json::Value;
@@ -86,7 +86,7 @@ async fn every_problem_on(major: u32) {
     cluster.wait_for("select n_mod_since_analyze > 50000 from pg_stat_user_tables where relname = 'skewed'").await;
     let found = findings(&cluster, "", &["select * from skewed where a > 500"]).await;
     assert!(has(&found, "stale_statistics", "skewed") && has(&found, "row_estimate", "skewed"), "{found:#?}");
-    cluster.psql("analyze skewed").await;
+    analyze(&cluster).await;
     let found = findings(&cluster, "", &["select * from skewed where a > 500"]).await;
     assert!(!has(&found, "stale_statistics", "") && !has(&found, "row_estimate", ""), "the advice helps: {found:#?}");
 }
