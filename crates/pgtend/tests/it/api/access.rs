@@ -18,11 +18,14 @@ const OPEN: &[&str] = &[
     "/api/v1/stats/io",
 ];
 
+/// What is read by sending what is asked.
+const ASKED_BY_POST: [&str; 3] = ["/api/v1/awr/report", "/api/v1/awr/compare", "/api/v1/sql"];
+
 /// What somebody of this rank (0 nobody, 1 viewer, 2 operator, 3 admin) needs for an endpoint.
 fn needed(method: &Method, path: &str) -> usize {
     if path.starts_with("/api/v1/admin/tokens") {
         3
-    } else if method != Method::GET {
+    } else if method != Method::GET && !ASKED_BY_POST.contains(&path) {
         2
     } else {
         usize::from(!OPEN.contains(&path))

@@ -24,7 +24,8 @@ fn readable(description: &Value) -> Vec<String> {
 }
 
 /// What is asked of endpoints that say nothing unasked, or say different things.
-const ASKED: [(&str, &str); 7] = [
+const ASKED: [(&str, &str); 8] = [
+    ("/api/v1/sql", "?query=select%20count(*)%20from%20ticks"),
     ("/api/v1/awr/trends", "?metric=active_sessions"),
     ("/api/v1/ash/report", ""),
     ("/api/v1/ash/report", "?report_type=blocking"),
