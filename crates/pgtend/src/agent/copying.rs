@@ -1,27 +1,24 @@
 //! Keeps a copy of the history elsewhere, where the configuration says so.
 
+use super::recording::Recording;
 use super::tasks::Tasks;
 use pgtend_model::config::effective::History as Settings;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_store::history::{Copier, CopyTo, History};
-use std::time::Duration;
-
-/// How often is looked for files to copy: they come once an hour.
-const EVERY: Duration = Duration::from_secs(60);
+use pgtend_store::history::{Copier, CopyTo};
 
 /// Starts to copy, where that is asked for.
 ///
 /// # Errors
 /// When the address or the secret's file cannot be used.
-pub(super) fn start(settings: &Settings, history: &History, tasks: &Tasks) -> Result<()> {
+pub(super) fn start(settings: &Settings, recording: &Recording, tasks: &Tasks) -> Result<()> {
     let Some(url) = settings.copy_to.clone() else { return Ok(()) };
     let to = CopyTo { url, endpoint: settings.copy_endpoint.clone(), region: settings.copy_region.clone(), keys: keys(settings)? };
-    let copier = Copier::new(history.clone(), &to)?;
-    let ends = tasks.token();
+    let copier = Copier::new(recording.history().clone(), &to)?;
+    let (ends, recording) = (tasks.token(), recording.clone());
     tasks.spawn("history copy", async move {
         tokio::select! {
             () = ends.cancelled() => {}
-            () = copy(copier) => {}
+            () = copy(copier, &recording) => {}
         }
     });
     Ok(())
@@ -37,12 +34,11 @@ fn keys(settings: &Settings) -> Result<Option<(String, String)>> {
     Ok(Some((id.clone(), secret.trim().to_owned())))
 }
 
-async fn copy(mut copier: Copier) {
+/// Looks for files to copy whenever files may have come: once a minute, while they come once an hour.
+async fn copy(mut copier: Copier, recording: &Recording) {
     let mut failing = false;
-    let mut turn = tokio::time::interval(EVERY);
-    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        turn.tick().await;
+        recording.tended().await;
         match copier.round().await {
             Ok(done) => {
                 if done.files > 0 || std::mem::take(&mut failing) {

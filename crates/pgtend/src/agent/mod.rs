@@ -58,7 +58,7 @@ impl Agent {
     /// it. A server that cannot be reached is no error.
     pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
         let recording = Recording::start(&config, &tasks)?;
-        copying::start(&config.history, recording.history(), &tasks)?;
+        copying::start(&config.history, &recording, &tasks)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::Tasks;
@@ -40,6 +40,7 @@ pub struct Recording {
     history: History,
     messages: SyncSender<Message>,
     lost: Arc<Lost>,
+    tended: Arc<Notify>,
 }
 
 /// Samples that are lost since the agent started.
@@ -61,12 +62,12 @@ impl Recording {
         let recorder = history.recorder()?;
         let (sender, receiver) = sync_channel(MOST_WAITING);
         let ends = tasks.token();
-        let (tended, until) = (history.clone(), ends.clone());
-        let lost = Arc::new(Lost::default());
-        let told = lost.clone();
-        tasks.spawn_blocking("history", move || Writer::new(recorder, told).run(&receiver, &ends));
-        tasks.spawn_blocking("history tending", move || tend(&tended, &until));
-        Ok(Self { history, messages: sender, lost })
+        let (lost, tended) = (Arc::new(Lost::default()), Arc::new(Notify::new()));
+        let recording = Self { history: history.clone(), messages: sender, lost: lost.clone(), tended: tended.clone() };
+        let until = ends.clone();
+        tasks.spawn_blocking("history", move || Writer::new(recorder, lost).run(&receiver, &ends));
+        tasks.spawn_blocking("history tending", move || tend(&history, &until, &tended));
+        Ok(recording)
     }
 
     /// The history itself, to read.
@@ -77,6 +78,11 @@ impl Recording {
     /// Samples of all servers that are lost since the agent started.
     pub fn lost_samples(&self) -> u64 {
         self.lost.not_taken.load(Ordering::Relaxed) + self.lost.not_written.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when files were sealed or removed, or may have been: then there may be something to copy.
+    pub(super) async fn tended(&self) {
+        self.tended.notified().await;
     }
 
     /// Goes over to another configuration.
@@ -131,11 +137,12 @@ fn policy(config: &Effective) -> Policy {
 }
 
 /// Seals and removes files beside the writer, which must not wait for it.
-fn tend(history: &History, ends: &CancellationToken) {
+fn tend(history: &History, ends: &CancellationToken, told: &Notify) {
     let mut tended: Option<Instant> = None;
     while !ends.is_cancelled() {
         if tended.is_none_or(|tended| tended.elapsed() >= TEND_EVERY) {
             history.tend(Timestamp::now());
+            told.notify_one();
             tended = Some(Instant::now());
         }
         std::thread::sleep(Duration::from_millis(500));

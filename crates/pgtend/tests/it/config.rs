@@ -10,7 +10,7 @@ const GOOD: &str = r#"
 name = "main"
 dsn = "postgresql://pgtend:geheim@db1/postgres?sslmode=require"
 
-[awr]
+[diagnostics]
 enabled = true
 
 [ash]
