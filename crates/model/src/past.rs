@@ -7,10 +7,11 @@ mod memory;
 pub use memory::Memory;
 
 use crate::ash::block::{Block, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::sample::{Probe, Readings, Taken, Text, Unknown};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -27,6 +28,25 @@ impl Span {
     /// From one instant to another.
     pub const fn new(start: Timestamp, end: Timestamp) -> Self {
         Self { start, end }
+    }
+
+    /// From an instant that was asked for to a later one.
+    ///
+    /// # Errors
+    /// `Usage` when it is not later.
+    pub fn asked(start: Timestamp, end: Timestamp) -> Result<Self> {
+        let told = |what: String| Error::new(Kind::Usage, what);
+        match start.cmp(&end) {
+            Ordering::Less => Ok(Self { start, end }),
+            Ordering::Equal => {
+                let what = format!("the period has no length: it begins and ends at {start:.0}");
+                Err(told(what).hint("its end is later than its begin"))
+            }
+            Ordering::Greater => {
+                let what = format!("the period ends before it begins: from {start:.0} to {end:.0}");
+                Err(told(what).hint("its begin is the earlier one, and not in the future"))
+            }
+        }
     }
 
     /// How long it is, in seconds; never negative.
@@ -185,5 +205,19 @@ pub fn remembered_every(probe: Probe) -> Option<Duration> {
             Some(spec.every.max(Duration::from_secs(300)))
         }
         _ => Some(spec.every.max(Duration::from_secs(60))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_that_is_asked_for_has_a_length() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let told = |start, end| Span::asked(at(start), at(end)).unwrap_err().what;
+        assert_eq!(Span::asked(at(1), at(2)).unwrap(), Span::new(at(1), at(2)));
+        assert_eq!(told(1, 1), "the period has no length: it begins and ends at 1970-01-01T00:00:01Z");
+        assert_eq!(told(2, 1), "the period ends before it begins: from 1970-01-01T00:00:02Z to 1970-01-01T00:00:01Z");
     }
 }

@@ -151,10 +151,7 @@ impl NewBaseline {
                 Error::new(Kind::NotFound, format!("there is no snapshot {id}")).hint("pgtend awr list shows those there are")
             })
         };
-        let span = Span::new(at(self.start_snapshot_id)?, at(self.end_snapshot_id)?);
-        if span.start >= span.end {
-            return Err(Error::new(Kind::Usage, "the baseline ends before it begins").hint("start_snapshot_id is the earlier one"));
-        }
+        let span = Span::asked(at(self.start_snapshot_id)?, at(self.end_snapshot_id)?)?;
         Ok(Baseline {
             name: self.name.clone(),
             start_snapshot_id: self.start_snapshot_id,

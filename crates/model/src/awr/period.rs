@@ -90,11 +90,7 @@ impl<'a> Period<'a> {
     /// when the history cannot be read.
     pub fn between(past: &'a dyn Past, server: &str, from: Point, to: Point) -> Result<Self> {
         let (begin, end) = (resolve(past, from)?, resolve(past, to)?);
-        if begin.0 >= end.0 {
-            let what = format!("the period ends before it begins: from {:.0} to {:.0}", begin.0, end.0);
-            return Err(Error::new(Kind::Usage, what).hint("the first snapshot, or time, is the earlier one"));
-        }
-        remembered(past, Span::new(begin.0, end.0))?;
+        remembered(past, Span::asked(begin.0, end.0)?)?;
         let edge = |(at, snapshot): (Timestamp, Option<Snapshot>)| -> Result<Edge> {
             Ok(Edge { at, snapshot, readings: past.readings(at, PROBES)? })
         };

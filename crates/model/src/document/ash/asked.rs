@@ -4,7 +4,7 @@ use super::super::{Known, Unknowns};
 use crate::ash::block::{Dimension, Key};
 use crate::ash::sampled::Sampled;
 use crate::ash::scope::Scope;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::past::{Memory, Past, Span};
 use crate::sample::{Probe, Reason, Taken, Unknown};
 use jiff::{SignedDuration, Timestamp};
@@ -148,10 +148,7 @@ impl Conditions<'_> {
 pub(in crate::document) fn period(start: Option<Timestamp>, end: Option<Timestamp>, now: Timestamp) -> Result<Span> {
     let end = end.unwrap_or(now);
     let start = start.unwrap_or_else(|| end.saturating_sub(USUAL).unwrap_or(end));
-    if start >= end {
-        return Err(Error::new(Kind::Usage, format!("the period ends before it begins: from {start:.0} to {end:.0}")));
-    }
-    Ok(Span::new(start, end))
+    Span::asked(start, end)
 }
 
 /// What a look without an agent has seen, as a past of a few seconds.
