@@ -84,7 +84,7 @@ impl Group for Plain {
         let described = |family: &Family| Described {
             name: Cow::Owned(family.name.clone()),
             kind: family.kind,
-            help: Cow::Borrowed(family.help.trim()),
+            help: Cow::Borrowed(family.help),
             labels: labels.clone(),
             inherited: false,
         };
@@ -122,7 +122,7 @@ impl Family {
         if text.is_stopped() || values.peek().is_none() {
             return;
         }
-        text.header(&self.name, self.kind, self.help.trim());
+        text.header(&self.name, self.kind, self.help);
         for (index, value) in values {
             text.series(&self.name, labels.get(index), value);
         }

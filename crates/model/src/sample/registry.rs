@@ -84,7 +84,7 @@ macro_rules! probes {
         pub const SPECS: &[Spec] = &[$(Spec {
             probe: Probe::$variant,
             name: stringify!($field),
-            about: concat!($($about),+),
+            about: concat!($($about),+).trim_ascii(),
             origin: Origin::$origin,
             scope: Scope::$scope,
             every: Duration::from_millis(($seconds * 1000.0) as u64),

@@ -204,7 +204,7 @@ macro_rules! rows {
                 kind: $crate::sample::row::kind!($kind),
                 ty: stringify!($ty),
                 unit: $crate::sample::row::unit!($($unit)?),
-                help: concat!($($help),+),
+                help: concat!($($help),+).trim_ascii(),
             }),+];
 
             fn read(source: &mut dyn $crate::sample::RowSource) -> Result<Self, $crate::sample::DecodeError> {

@@ -46,6 +46,9 @@ async fn what_was_seen_can_be_asked_for_and_the_ten_useful_queries_work() {
     assert!(waits.starts_with("wait_class,average_active_sessions\n") && waits.lines().count() >= 2, "{waits}");
     assert!(printed(&ask(&agent, &[&queries[1]])).contains("pg_sleep"));
     assert!(printed(&ask(&agent, &[".tables"])).contains("\nash "));
+    let told: Value = serde_json::from_str(&printed(&ask(&agent, &["--format", "json", ".tables"]))).unwrap();
+    let about = told["rows"].as_array().unwrap().iter().map(|row| row[1].as_str().unwrap());
+    about.for_each(|about| assert_eq!(about, about.trim()));
     assert!(printed(&ask(&agent, &[".schema", "ash"])).contains("wait_class"));
     let history = agent.state_directory().join("history");
     let alone = printed(&pgtend(&["sql", "--history", history.to_str().unwrap(), "--format", "csv", "select", "count(*) > 2 from ash"]));
