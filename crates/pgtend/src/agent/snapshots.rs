@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use pgtend_model::config::effective::Awr;
 use pgtend_model::error::Result;
 use pgtend_model::past::{Past, Snapshot};
-use pgtend_model::sample::Probe;
+use pgtend_model::sample::{Probe, Reason};
 
 /// A snapshot this new serves when the server is found again.
 const RECENT: SignedDuration = SignedDuration::from_mins(10);
@@ -55,7 +55,9 @@ fn started_at(server: &Server) -> Option<Timestamp> {
 pub(super) fn add(server: &Server, probes: &[Probe], reason: &str) -> Result<Snapshot> {
     let view = server.view();
     let version = view.readings.server.current().ok().and_then(|sample| sample.rows.first().map(|row| row.version.to_string()));
-    let missing = probes.iter().filter(|probe| view.readings.state(**probe).2.is_some()).map(|probe| probe.spec().name.to_owned());
+    // What this version of PostgreSQL does not have is no gap.
+    let is_gap = |probe: &&Probe| view.readings.state(**probe).2.is_some_and(|unknown| unknown.reason != Reason::Version);
+    let missing = probes.iter().filter(is_gap).map(|probe| probe.spec().name.to_owned());
     let new = Snapshot {
         id: 0,
         at: Timestamp::now(),
