@@ -97,27 +97,41 @@ fn identity(known: &Known<'_>, notes: &mut Vec<Note>) {
     }
 }
 
+/// Counters that went back, all in one note: what resets one kind mostly resets others as well.
 fn resets(known: &Known<'_>, notes: &mut Vec<Note>) {
-    reset(notes, &known.databases, "databases", &["load_profile", "efficiency", "time_model", "buffer_pool", "databases"]);
-    reset(notes, &known.io, "I/O (pg_stat_io)", &["io", "buffer_pool"]);
-    reset(notes, &known.bgwriter, "the background writer", &["checkpoints"]);
-    reset(notes, &known.checkpointer, "checkpoints", &["checkpoints"]);
-    reset(notes, &known.wal, "WAL (pg_stat_wal)", &["wal", "load_profile"]);
-    reset(notes, &known.archiver, "the archiver", &["wal"]);
-    reset(notes, &known.tables, "tables", &["tables", "vacuum"]);
-    reset(notes, &known.indexes, "indexes", &["indexes"]);
+    let kinds = [
+        reset(&known.databases, "databases", &["load_profile", "efficiency", "time_model", "buffer_pool", "databases"]),
+        reset(&known.io, "I/O (pg_stat_io)", &["io", "buffer_pool"]),
+        reset(&known.bgwriter, "the background writer", &["checkpoints"]),
+        reset(&known.checkpointer, "checkpoints", &["checkpoints"]),
+        reset(&known.wal, "WAL (pg_stat_wal)", &["wal", "load_profile"]),
+        reset(&known.archiver, "the archiver", &["wal"]),
+        reset(&known.tables, "tables", &["tables", "vacuum"]),
+        reset(&known.indexes, "indexes", &["indexes"]),
+    ];
+    let (seen, touched): (Vec<String>, Vec<&[&str]>) = kinds.into_iter().flatten().unzip();
+    if seen.is_empty() {
+        return;
+    }
+    let mut sections: Vec<&str> = Vec::new();
+    touched.into_iter().flatten().for_each(|section| {
+        if !sections.contains(section) {
+            sections.push(section);
+        }
+    });
+    let text = format!(
+        "Counters went back, because they were reset: those of {} (UTC). What was read before and after is added up; what happened \
+         between the last reading before and the reset is lost.",
+        seen.join(", ")
+    );
+    note(notes, Severity::Warning, &sections, text);
 }
 
-fn reset<T: Probed>(notes: &mut Vec<Note>, changes: &Result<Changes<T>, Unknown>, what: &str, sections: &[&str]) {
-    let Ok(changes) = changes else { return };
-    let Some(first) = changes.resets.first() else { return };
-    let more = if changes.resets.len() > 1 { format!(" and {} more times", changes.resets.len() - 1) } else { String::new() };
-    let text = format!(
-        "Counters of {what} went back, seen at {} UTC{more}: they were reset. What was read before and after is added up; what happened \
-         between the last reading before and the reset is lost.",
-        when(*first)
-    );
-    note(notes, Severity::Warning, sections, text);
+/// Counters of a kind that went back, when that was seen, and the sections that it touches.
+fn reset<'a, T: Probed>(changes: &Result<Changes<T>, Unknown>, what: &str, sections: &'a [&'a str]) -> Option<(String, &'a [&'a str])> {
+    let resets = &changes.as_ref().ok()?.resets;
+    let more = if resets.len() > 1 { format!(" and {} more times", resets.len() - 1) } else { String::new() };
+    Some((format!("{what}, seen at {}{more}", when(*resets.first()?)), sections))
 }
 
 fn statements(known: &Known<'_>, notes: &mut Vec<Note>) {
