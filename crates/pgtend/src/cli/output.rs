@@ -20,7 +20,7 @@ pub enum Format {
     Yaml,
     /// For spreadsheets: the main table only.
     Csv,
-    /// For people: counts of what would be listed (connections list).
+    /// For people: counts of what would be listed (connections list), or one line (ping).
     Summary,
     /// For browsers and mail: one file with everything in it (awr report, awr compare, perf snapshot).
     Html,
@@ -172,7 +172,8 @@ pub fn render(document: &impl Tabular, format: Format, medium: Medium) -> Result
     })
 }
 
-fn no_html() -> Error {
+/// What asking for HTML is answered with, where there is none.
+pub fn no_html() -> Error {
     Error::new(Kind::Usage, "only reports can be had as html").hint("choose --format table, json, yaml or csv")
 }
 

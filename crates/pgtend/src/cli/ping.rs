@@ -1,6 +1,6 @@
 //! `pgtend ping`: whether a server takes connections, with the exit codes of `pg_isready`.
 
-use super::output::{Cell, Table, Tabular, Tone, print};
+use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
 use super::{Global, filter, source};
 use clap::Args;
 use pgtend_model::document::status::Status;
@@ -20,6 +20,9 @@ pub(super) struct Ping {
     timeout: Duration,
 }
 
+/// What `pg_isready` ends with when it could not even try.
+const NO_ATTEMPT: u8 = 3;
+
 /// The answer.
 #[derive(Debug, Serialize)]
 struct Answer {
@@ -31,6 +34,10 @@ struct Answer {
 
 impl Ping {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
+        if global.format == Format::Html {
+            output::error(&output::no_html());
+            return Ok(NO_ATTEMPT);
+        }
         let (answer, code) = self.ask(global).await.unwrap_or_else(|error| not_attempted(&error));
         print(&answer, global.format)?;
         Ok(code)
@@ -87,7 +94,7 @@ impl Ping {
 }
 
 fn not_attempted(error: &Error) -> (Answer, u8) {
-    (Answer { server: String::new(), state: "not_attempted", latency_ms: None, error: Some(error.to_string()) }, 3)
+    (Answer { server: String::new(), state: "not_attempted", latency_ms: None, error: Some(error.to_string()) }, NO_ATTEMPT)
 }
 
 impl Tabular for Answer {
@@ -105,6 +112,10 @@ impl Tabular for Answer {
         let lines = self.error.iter().flat_map(|error| error.lines());
         errors.rows = lines.map(|line| vec![Cell::from(line.trim())]).collect();
         vec![table, errors]
+    }
+
+    fn summary(&self) -> Option<Table> {
+        self.tables().into_iter().next()
     }
 
     fn records(&self) -> Table {

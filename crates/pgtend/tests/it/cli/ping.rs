@@ -26,6 +26,9 @@ async fn it_ends_as_pg_isready_does() {
     open.run(&["ping"]).await.ends(ACCEPTING).says_nothing().shows(&["accepting connections", " ms"]);
     let answer = open.json(&["ping"]).await;
     assert!(answer["state"] == "accepting" && answer["latency_ms"].as_f64().unwrap() > 0.0 && answer["error"].is_null(), "{answer}");
+    let summary = open.run(&["ping", "--format", "summary"]).await.ends(ACCEPTING).shows(&["accepting connections"]);
+    assert_eq!(summary.stdout.lines().count(), 1, "{summary}");
+    open.run(&["ping", "--format", "html"]).await.ends(NO_ATTEMPT).says(&["only reports", "--format table, json, yaml or csv"]);
     Person::directly(&cluster.dsn().replace("user=postgres", "user=unheard_of")).run(&["ping"]).await.ends(ACCEPTING);
     let told = Person::directly(&closed.dsn()).run(&["ping"]).await.ends(REJECTING);
     told.shows(&["rejecting connections", "not accepting connections"]);
