@@ -120,6 +120,21 @@ fn rows_of<T>(slot: &Slot<T>) -> Option<&[T]> {
     slot.current().ok().map(|sample| &*sample.rows)
 }
 
+/// From the last snapshot before an end to it; to the newest snapshot where no end is named.
+///
+/// # Errors
+/// `NotFound` when there is no snapshot before it; and when the history cannot be read.
+pub(super) fn since_last(past: &dyn Past, to: Option<Point>) -> Result<(Point, Point)> {
+    let snapshots = past.snapshots()?;
+    let to = to.or(snapshots.last().map(|newest| Point::Snapshot(newest.id)));
+    let end = to.map(|to| resolve(past, to)).transpose()?;
+    let begin = end.and_then(|(end, _)| snapshots.iter().rfind(|snapshot| snapshot.at < end));
+    begin.zip(to).map(|(begin, to)| (Point::Snapshot(begin.id), to)).ok_or_else(|| {
+        Error::new(Kind::NotFound, "there is no snapshot at which the period could begin")
+            .hint("pgtend awr list shows those there are, pgtend awr snapshot takes one; --from takes a time as well")
+    })
+}
+
 fn resolve(past: &dyn Past, point: Point) -> Result<(Timestamp, Option<Snapshot>)> {
     let id = match point {
         Point::At(at) => return Ok((at, None)),

@@ -1,7 +1,7 @@
 //! What can be asked for: a report of a period, a comparison of two, and in which form.
 
 use super::page::Page;
-use super::period::{Period, Point};
+use super::period::{Period, Point, since_last};
 use super::report::{Report, TOP};
 use super::text;
 use crate::error::{Error, Kind, Result};
@@ -29,7 +29,7 @@ pub enum Form {
 #[serde(deny_unknown_fields)]
 #[schema(as = AwrReportRequest)]
 pub struct ReportRequest {
-    /// The first snapshot.
+    /// The first snapshot. Without a begin, it is the last snapshot before the end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_snapshot_id: Option<i64>,
     /// The last snapshot.
@@ -38,7 +38,7 @@ pub struct ReportRequest {
     /// The begin, instead of the first snapshot.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_time: Option<Timestamp>,
-    /// The end, instead of the last snapshot; now unless said otherwise.
+    /// The end, instead of the last snapshot; now unless said otherwise, and the newest snapshot where no begin is given either.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub end_time: Option<Timestamp>,
     /// In which form: `json` unless said otherwise.
@@ -50,18 +50,21 @@ pub struct ReportRequest {
 }
 
 impl ReportRequest {
-    /// From one point to another.
-    pub fn between(from: Point, to: Point, format: Form) -> Self {
-        let mut request = Self { format, ..Self::default() };
-        match from {
-            Point::Snapshot(id) => request.start_snapshot_id = Some(id),
-            Point::At(at) => request.start_time = Some(at),
+    /// From one point to another, as far as they are named.
+    pub fn between(from: Option<Point>, to: Option<Point>, format: Form) -> Self {
+        let ((start_snapshot_id, start_time), (end_snapshot_id, end_time)) = (parts(from), parts(to));
+        Self { start_snapshot_id, end_snapshot_id, start_time, end_time, format, top: None }
+    }
+
+    /// Where the period begins and ends.
+    fn ends(&self, past: &dyn Past, now: Timestamp) -> Result<(Point, Point)> {
+        let begins = self.start_snapshot_id.is_some() || self.start_time.is_some();
+        let ends = self.end_snapshot_id.is_some() || self.end_time.is_some();
+        let to = one_of(self.end_snapshot_id, self.end_time, Some(now), "end")?;
+        if begins {
+            return Ok((one_of(self.start_snapshot_id, self.start_time, None, "start")?, to));
         }
-        match to {
-            Point::Snapshot(id) => request.end_snapshot_id = Some(id),
-            Point::At(at) => request.end_time = Some(at),
-        }
-        request
+        since_last(past, ends.then_some(to))
     }
 
     /// The report.
@@ -69,13 +72,21 @@ impl ReportRequest {
     /// # Errors
     /// `Usage` when the period makes no sense; as [`Period::between`] and [`Report::of`].
     pub fn report(&self, past: &dyn Past, server: &str, now: Timestamp) -> Result<Report> {
-        let from = one_of(self.start_snapshot_id, self.start_time, None, "start")?;
-        let to = one_of(self.end_snapshot_id, self.end_time, Some(now), "end")?;
+        let (from, to) = self.ends(past, now)?;
         let top = self.top.unwrap_or(TOP);
         if !(1..=100).contains(&top) {
             return Err(Error::new(Kind::Usage, "top is between 1 and 100"));
         }
         Report::of(&Period::between(past, server, from, to)?, top, now)
+    }
+}
+
+/// A point as its number or its time.
+pub fn parts(point: Option<Point>) -> (Option<i64>, Option<Timestamp>) {
+    match point {
+        Some(Point::Snapshot(id)) => (Some(id), None),
+        Some(Point::At(at)) => (None, Some(at)),
+        None => (None, None),
     }
 }
 

@@ -71,8 +71,14 @@ fn a_reset_in_the_period_is_added_up_and_said_where_it_matters() {
             Database,
             json!([{"datid": 5, "datname": "shop", "xact_commit": committed, "stats_reset": if second < 100 { 0 } else { 100 }}])
         );
+        put!(memory, second, Bgwriter, json!([{"buffers_clean": committed}]));
     }
     let report = report(&memory, Point::At(at(0)), Point::At(at(180)));
+    let told: Vec<&str> = report.notes.iter().map(|note| note.text.as_str()).filter(|text| text.contains("went back")).collect();
+    let seen = super::page::when(at(120));
+    assert!(
+        told.len() == 1 && told[0].contains(&format!("those of databases, seen at {seen}, the background writer, seen at {seen} (UTC)"))
+    );
     assert_eq!(figure(&report.load_profile.figures, "transactions").0, Some(1000.0 + 40.0 + 900.0));
     let page = report.page();
     let profile = page.sections.iter().find(|section| section.id == "load_profile").unwrap();
@@ -108,7 +114,25 @@ fn periods_that_make_no_sense_are_refused() {
     use crate::error::Kind::{NotFound, Usage};
     assert_eq!(kind(Point::Snapshot(2), Point::Snapshot(1)), Usage);
     assert_eq!(kind(Point::Snapshot(1), Point::Snapshot(9)), NotFound);
+    assert_eq!(kind(Point::Snapshot(1), Point::Snapshot(1)), Usage);
     assert_eq!(kind(Point::At(at(-9000)), Point::At(at(-8000))), NotFound);
+}
+
+#[test]
+fn without_a_begin_a_report_begins_with_the_last_snapshot_before_its_end() {
+    use super::request::{Form, ReportRequest};
+    let mut memory = scenario::shop();
+    let asked = |memory: &Memory, from, to| {
+        let report = ReportRequest::between(from, to, Form::Json).report(memory, "main", at(3600));
+        report.map(|report| (report.summary.begin.snapshot_id, report.summary.end.snapshot_id)).map_err(|error| error.kind)
+    };
+    assert_eq!(asked(&memory, None, None), Ok((Some(1), Some(2))));
+    memory.add_snapshot(at(900), "manual");
+    assert_eq!(asked(&memory, None, None), Ok((Some(2), Some(3))));
+    assert_eq!(asked(&memory, None, Some(Point::Snapshot(2))), Ok((Some(1), Some(2))));
+    assert_eq!(asked(&memory, None, Some(Point::At(at(700)))), Ok((Some(2), None)));
+    assert_eq!(asked(&memory, Some(Point::Snapshot(1)), None), Ok((Some(1), None)));
+    assert_eq!(asked(&memory, None, Some(Point::Snapshot(1))), Err(crate::error::Kind::NotFound));
 }
 
 #[test]

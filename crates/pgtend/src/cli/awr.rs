@@ -4,17 +4,16 @@ mod tables;
 mod trends;
 
 use super::output::{self, Format, print};
-use super::report_file::{ReportFile, form};
+use super::report_file::ReportFile;
 use super::when::when;
 use super::{Global, source};
 use crate::api::awr::{COMPARE, NewSnapshot, REPORT};
 use crate::client::Client;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use pgtend_model::awr::compare::CompareRequest;
 use pgtend_model::awr::lists::{BASELINES, BaselineList, ListParams, NewBaseline, SNAPSHOTS, SnapshotDetails, SnapshotList};
 use pgtend_model::awr::period::Point;
-use pgtend_model::awr::request::ReportRequest;
+use pgtend_model::awr::request::{ReportRequest, parts};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::past::{Baseline, Snapshot};
 
@@ -63,8 +62,13 @@ struct Show {
 /// --format html gives one file with everything in it; without --format the ending of --output decides.
 #[derive(Debug, Args)]
 struct Report {
-    #[command(flatten)]
-    period: Period,
+    /// Its begin: a snapshot's number, or a time such as 2026-11-21T03:12:00Z, "2026-11-21 03:12", 03:12, -1h [default: the last
+    /// snapshot before its end]
+    #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
+    from: Option<Point>,
+    /// Its end, in the same way [default: now; without --from the newest snapshot]
+    #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
+    to: Option<Point>,
     /// Statements in each order
     #[arg(long, default_value_t = pgtend_model::awr::report::TOP)]
     top: usize,
@@ -94,13 +98,13 @@ struct Compare {
 
 /// A period: from one end to the other.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Period {
+struct Period {
     /// Its begin: a snapshot's number, or a time such as 2026-11-21T03:12:00Z, "2026-11-21 03:12", 03:12, -1h
     #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
-    pub from: Point,
+    from: Point,
     /// Its end, in the same way [default: now]
     #[arg(long, value_name = "ID|TIME", value_parser = point, allow_hyphen_values = true)]
-    pub to: Option<Point>,
+    to: Option<Point>,
 }
 
 /// Periods that are kept longer, to compare others with
@@ -152,13 +156,6 @@ fn point(text: &str) -> Result<Point, String> {
     }
 }
 
-impl Period {
-    /// The end; now when none was given.
-    pub fn end(&self) -> Point {
-        self.to.unwrap_or_else(|| Point::At(Timestamp::now()))
-    }
-}
-
 /// The agent, and which of its servers: history is the agent's.
 pub(super) fn agent(global: &Global) -> Result<(Client, Option<&str>)> {
     if global.connection.is_some() {
@@ -204,7 +201,7 @@ pub(super) async fn take_snapshot(client: &Client, server: Option<&str>, how: Ne
 
 impl Report {
     async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<()> {
-        let mut request = ReportRequest::between(self.period.from, self.period.end(), form(self.file.format(global))?);
+        let mut request = ReportRequest::between(self.from, self.to, self.file.form(global)?);
         request.top = Some(self.top);
         self.file.fetch(client, REPORT, server, &request, global).await
     }
@@ -213,16 +210,11 @@ impl Report {
 impl Compare {
     async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<()> {
         let mut request =
-            CompareRequest { baseline_name: self.baseline.clone(), format: form(self.file.format(global))?, ..CompareRequest::default() };
-        let split = |point: Option<Point>| match point {
-            Some(Point::Snapshot(id)) => (Some(id), None),
-            Some(Point::At(at)) => (None, Some(at)),
-            None => (None, None),
-        };
-        (request.baseline_start_snapshot_id, request.baseline_start_time) = split(self.with_from);
-        (request.baseline_end_snapshot_id, request.baseline_end_time) = split(self.with_to);
-        (request.current_start_snapshot_id, request.current_start_time) = split(Some(self.period.from));
-        (request.current_end_snapshot_id, request.current_end_time) = split(Some(self.period.end()));
+            CompareRequest { baseline_name: self.baseline.clone(), format: self.file.form(global)?, ..CompareRequest::default() };
+        (request.baseline_start_snapshot_id, request.baseline_start_time) = parts(self.with_from);
+        (request.baseline_end_snapshot_id, request.baseline_end_time) = parts(self.with_to);
+        (request.current_start_snapshot_id, request.current_start_time) = parts(Some(self.period.from));
+        (request.current_end_snapshot_id, request.current_end_time) = parts(self.period.to);
         self.file.fetch(client, COMPARE, server, &request, global).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::awr::{agent, take_snapshot};
 use super::output;
-use super::report_file::{ReportFile, form};
+use super::report_file::ReportFile;
 use super::{Global, source};
 use crate::api::awr::{NewSnapshot, REPORT, Why};
 use crate::observe::Look;
@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use pgtend_model::awr::period::{PROBES, Period, Point};
 use pgtend_model::awr::report::{Report, TOP};
-use pgtend_model::awr::request::ReportRequest;
+use pgtend_model::awr::request::{Form, ReportRequest};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::past::Memory;
 use pgtend_model::sample::Taken;
@@ -56,10 +56,10 @@ impl Perf {
         if command.duration < Duration::from_secs(1) {
             return Err(Error::new(Kind::Usage, "watch for a second at least"));
         }
-        form(command.file.format(global))?;
+        let form = command.file.form(global)?;
         match source::target(global)? {
             Some(target) => command.look(&target, global).await?,
-            None => command.ask(global).await?,
+            None => command.ask(form, global).await?,
         }
         Ok(0)
     }
@@ -71,15 +71,14 @@ impl Snapshot {
     }
 
     /// Has the agent take both snapshots and make the report.
-    async fn ask(&self, global: &Global) -> Result<()> {
+    async fn ask(&self, form: Form, global: &Global) -> Result<()> {
         let (client, server) = agent(global)?;
         let how = NewSnapshot { reason: Why::Perf };
         let first = take_snapshot(&client, server, how.clone()).await?;
         self.announce();
         tokio::time::sleep(self.duration).await;
         let last = take_snapshot(&client, server, how).await?;
-        let form = form(self.file.format(global))?;
-        let mut request = ReportRequest::between(Point::Snapshot(first.id), Point::Snapshot(last.id), form);
+        let mut request = ReportRequest::between(Some(Point::Snapshot(first.id)), Some(Point::Snapshot(last.id)), form);
         request.top = Some(self.top);
         self.file.fetch(&client, REPORT, server, &request, global).await
     }

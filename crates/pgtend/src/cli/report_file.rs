@@ -8,6 +8,8 @@ use clap::Args;
 use pgtend_model::awr::request::{Form, Paged};
 use pgtend_model::error::{Error, Kind, Result};
 use serde::Serialize;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where a report goes.
@@ -19,10 +21,7 @@ pub(super) struct ReportFile {
 }
 
 /// The form that a format asks for.
-///
-/// # Errors
-/// `Usage` when a report cannot be had in it.
-pub(super) fn form(format: Format) -> Result<Form> {
+fn form(format: Format) -> Result<Form> {
     match format {
         Format::Table => Ok(Form::Text),
         Format::Json => Ok(Form::Json),
@@ -41,6 +40,18 @@ impl ReportFile {
             (Format::Table, Some("html" | "htm")) => Format::Html,
             (Format::Table, Some("json")) => Format::Json,
             (format, _) => format,
+        }
+    }
+
+    /// The form of the report. Told before the work begins, as well as that the file cannot be written.
+    ///
+    /// # Errors
+    /// `Usage` when a report cannot be had in the format; `System` when the file cannot be written.
+    pub fn form(&self, global: &Global) -> Result<Form> {
+        let form = form(self.format(global))?;
+        match &self.output {
+            Some(path) => writable(path).map(|()| form).map_err(|error| unwritten(path, &error)),
+            None => Ok(form),
         }
     }
 
@@ -76,11 +87,29 @@ impl ReportFile {
 
     fn write(&self, text: &str) -> Result<()> {
         let Some(path) = &self.output else { return output::write(text) };
-        std::fs::write(path, text)
-            .map_err(|error| Error::new(Kind::System, format!("the report cannot be written: {error}")).at(path.display().to_string()))?;
+        std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
         output::progress(&format!("wrote {}", path.display()));
         Ok(())
     }
+}
+
+/// Whether a file can be written. What was not there is not there afterwards either; a pipe is left to whoever reads it.
+fn writable(path: &Path) -> std::io::Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
+        Ok(_) => OpenOptions::new().append(true).open(path).map(|_| ()),
+        Err(_) => OpenOptions::new().append(true).create(true).open(path).and_then(|_| std::fs::remove_file(path)),
+    }
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::NotFound => "the directory must exist: make it, or write elsewhere",
+        ErrorKind::PermissionDenied => "write to a directory where you may, or leave out --output and redirect what is printed",
+        ErrorKind::IsADirectory => "name a file in it",
+        _ => "write elsewhere, or leave out --output and redirect what is printed",
+    };
+    Error::new(Kind::System, format!("the report cannot be written: {error}")).at(path.display().to_string()).hint(hint)
 }
 
 fn json(document: &impl Serialize) -> Result<String> {

@@ -91,6 +91,8 @@ async fn the_storm_is_told(major: u32) {
     for word in ["<!doctype html>", "nightly", &pid, "the_storm", "<svg"] {
         assert!(html.0.contains(word), "{word} is not in the report");
     }
+    let snapshots = person.json(&["awr", "list"]).await;
+    assert!(!snapshots["snapshots"][0]["missing"].to_string().contains("\"io\""), "what {major} has not is no gap: {snapshots}");
     if major == 18 {
         baselines_comparisons_and_trends(&person, &first, &last).await;
     }
@@ -116,6 +118,12 @@ async fn baselines_comparisons_and_trends(person: &Person, first: &str, last: &s
     let points = trend["data_points"].as_array().unwrap();
     assert!(points.len() >= 2 && points.last().unwrap()["snapshot_id"].as_i64() == last.parse().ok(), "{trend}");
     assert!(trend["statistics"]["max"].as_f64() > Some(10.0), "{trend}");
+    person.run(&["awr", "trends"]).await.ends(64).says(&["which metric?", "queries_per_second", "xid_age"]);
+    person.run(&["awr", "baseline", "delete", "nix"]).await.ends(66).says(&["pgtend awr baseline list"]);
+    person.run(&["awr", "report", "--from", first, "--to", first]).await.ends(64).says(&["has no length"]);
+    let newest = person.json(&["awr", "report"]).await;
+    let ends = ["begin", "end"].map(|end| newest["summary"][end]["snapshot_id"].to_string());
+    assert_eq!(ends, [first, last]);
     person.run(&["awr", "trends", "speed"]).await.ends(64).says(&["queries_per_second", "xid_age"]);
     person.run(&["awr", "show", last]).await.ends(0).shows(&["manual", "statements"]);
     person.run(&["awr", "report", "--from", "777"]).await.ends(66).says(&["there is no snapshot 777"]);
@@ -160,6 +168,9 @@ async fn without_an_agent_and_with_pg_monitor_only_what_is_missing_is_named() {
         assert_eq!(notes.contains("come with 16"), major == 13, "{major}: {notes}");
         assert!(report["waits"]["classes"].as_array().is_some_and(|classes| !classes.is_empty()), "{report}");
         assert_eq!(report["top_sql"]["unknown"]["statements"]["reason"], "extension", "{report}");
+        let nowhere = ["perf", "snapshot", "--duration", "1h", "--output", "nowhere/perf.html"];
+        person.run(&nowhere).await.ends(71).says(&["cannot be written", "nowhere/perf.html", "the directory must exist"]);
+        assert!(!person.home().join("nowhere").exists());
         person.run(&["awr", "list"]).await.ends(64).says(&["tells nothing of the past"]);
     }
 }

@@ -194,7 +194,8 @@ impl Catalog {
     pub(super) fn remove_baseline(&self, server: &str, name: &str) -> Result<()> {
         let removed = self.connection().execute("delete from baseline where server = ?1 and name = ?2", params![server, name]);
         match self.told(removed)? {
-            0 => Err(Error::new(Kind::NotFound, format!("there is no baseline named \"{name}\""))),
+            0 => Err(Error::new(Kind::NotFound, format!("there is no baseline named \"{name}\""))
+                .hint("pgtend awr baseline list shows those there are")),
             _ => Ok(()),
         }
     }

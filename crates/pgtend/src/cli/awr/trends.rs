@@ -14,7 +14,8 @@ use pgtend_model::error::Result;
 /// Disk, transaction ids, sequences and connections have limits; a forecast says when they are reached, as far as the data allows.
 #[derive(Debug, Args)]
 pub(super) struct Trends {
-    /// Which figure: queries_per_second, transactions_per_second, disk_usage_percent, xid_age, …; any other word lists them
+    /// Which figure: queries_per_second, transactions_per_second, disk_usage_percent, xid_age, …; without one they are all named
+    #[arg(default_value = "", hide_default_value = true)]
     metric: String,
     /// How many days back
     #[arg(long, default_value_t = 7.0)]
