@@ -16,6 +16,7 @@ pub mod health;
 pub mod locktree;
 pub mod metric;
 pub mod past;
+pub mod pgdata;
 pub mod plan;
 pub mod postmaster;
 pub mod profile;

@@ -2,6 +2,7 @@
 
 pub mod connect;
 pub mod explain;
+pub mod files;
 pub mod host;
 pub mod probe;
 pub mod process;

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod connect;
 mod explain;
+mod files;
 mod harness;
 mod history;
 mod host;
