@@ -252,7 +252,7 @@ impl Block {
 }
 
 /// Gives each key that occurs a code.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Coder<K> {
     codes: HashMap<K, u32>,
     keys: Vec<K>,
@@ -267,13 +267,23 @@ impl<K> Default for Coder<K> {
 impl<K: Hash + Eq + Clone> Coder<K> {
     /// The code of a key.
     pub fn code(&mut self, key: K) -> u32 {
-        if let Some(code) = self.codes.get(&key) {
+        self.code_of(&key)
+    }
+
+    /// The same of a key that is kept only when it is new.
+    pub fn code_of(&mut self, key: &K) -> u32 {
+        if let Some(code) = self.codes.get(key) {
             return *code;
         }
         let code = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         self.keys.push(key.clone());
-        self.codes.insert(key, code);
+        self.codes.insert(key.clone(), code);
         code
+    }
+
+    /// The key of a code that it gave.
+    pub fn key(&self, code: u32) -> &K {
+        &self.keys[code as usize]
     }
 
     /// The keys, in the order of their codes.

@@ -47,7 +47,8 @@ fn write_groups(file: File, schema: &Arc<Schema>, groups: impl Iterator<Item = i
     writer.into_inner().map_err(failed)
 }
 
-/// Whole numbers and instants as differences, everything else by dictionary; statistics where files are pruned by them.
+/// Whole numbers and instants as differences, everything else by dictionary; statistics where files are pruned by them. Pages are as long as
+/// their bytes allow: what one session's rows repeat of another's is found within a page only.
 fn properties(schema: &Schema) -> io::Result<WriterProperties> {
     let level = ZstdLevel::try_new(LEVEL).map_err(failed)?;
     let version = KeyValue::new("pgtend.schema_version".to_owned(), SCHEMA_VERSION.to_owned());
@@ -57,7 +58,8 @@ fn properties(schema: &Schema) -> io::Result<WriterProperties> {
         .set_key_value_metadata(Some(vec![version]))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_statistics_enabled(ColumnPath::from("sample_time"), EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(usize::MAX));
+        .set_max_row_group_row_count(Some(usize::MAX))
+        .set_data_page_row_count_limit(usize::MAX);
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
         if field.metadata().contains_key("delta") {
@@ -73,13 +75,9 @@ fn properties(schema: &Schema) -> io::Result<WriterProperties> {
 
 /// Reads those of these columns that are there, batch after batch, of the row groups that reach into a stretch of time.
 pub(super) fn read(path: &Path, columns: Option<&[&str]>, span_ms: (i64, i64), each: &mut dyn FnMut(&RecordBatch)) -> io::Result<()> {
-    let file = File::open(path)?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(failed)?;
-    let groups = groups_within(&metadata, span_ms);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(BATCH).with_row_groups(groups);
-    let mask = columns.map_or_else(ProjectionMask::all, |columns| mask(builder.schema(), builder.parquet_schema(), columns));
-    for batch in builder.with_projection(mask).build().map_err(failed)? {
-        each(&batch.map_err(io::Error::other)?);
+    let file = Opened::open(path)?;
+    for group in file.groups_within(span_ms) {
+        file.read(group, columns)?.iter().for_each(&mut *each);
     }
     Ok(())
 }

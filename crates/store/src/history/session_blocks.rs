@@ -75,7 +75,11 @@ fn instants(table: &RecordBatch) -> Vec<i64> {
 
 fn numbers<T>(table: &RecordBatch, column: &str, convert: impl Fn(Option<i32>) -> T) -> Vec<T> {
     let array = table.column_by_name(column).and_then(|array| array.as_primitive_opt::<Int32Type>());
-    array.map_or_else(Vec::new, |array| array.iter().map(convert).collect())
+    match array {
+        None => Vec::new(),
+        Some(array) if array.null_count() == 0 => array.values().iter().map(|number| convert(Some(*number))).collect(),
+        Some(array) => array.iter().map(convert).collect(),
+    }
 }
 
 fn flags(table: &RecordBatch, column: &str) -> Vec<bool> {
@@ -138,9 +142,11 @@ fn code<T: Hash + Eq + Copy>(values: impl Iterator<Item = T>, key: impl Fn(T) ->
     for value in values {
         let code = match last {
             Some((same, code)) if same == value => code,
-            _ => *known.entry(value).or_insert_with(|| {
+            _ => known.get(&value).copied().unwrap_or_else(|| {
+                let code = u32::try_from(coded.keys.len()).unwrap_or(u32::MAX);
                 coded.keys.push(key(value));
-                u32::try_from(coded.keys.len() - 1).unwrap_or(u32::MAX)
+                known.insert(value, code);
+                code
             }),
         };
         last = Some((value, code));
@@ -153,6 +159,9 @@ fn queries(table: &RecordBatch) -> Coded {
     let Some(ids) = table.column_by_name("query_id").and_then(|array| array.as_primitive_opt::<Int64Type>()) else {
         return Coded { keys: vec![Key::None], codes: vec![0; table.num_rows()] };
     };
+    if ids.null_count() == 0 {
+        return code(ids.values().iter().copied(), Key::Query);
+    }
     code(ids.iter(), |id| id.map_or(Key::None, Key::Query))
 }
 

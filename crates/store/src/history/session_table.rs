@@ -54,7 +54,7 @@ fn instant() -> DataType {
 /// The columns of the dataset `ash`.
 pub(super) fn ash_schema() -> Arc<Schema> {
     let mut fields = vec![
-        Field::new("sample_time", instant(), false),
+        delta(Field::new("sample_time", instant(), false)),
         Field::new("pid", DataType::Int32, false),
         Field::new("backend_start", instant(), true),
     ];
@@ -171,11 +171,14 @@ fn coded(texts: &[Text], codes: impl Iterator<Item = Code>) -> io::Result<Dictio
     DictionaryArray::try_new(keys, Arc::new(StringArray::from(values))).map_err(io::Error::other)
 }
 
-/// An age to within a fifth: exact ages would take more room than everything else of a sample together.
+/// An age to a tenth of a second, and from one second on to within a fifth: exact ages would take more room than everything else of a
+/// sample together, and who looks once a second knows no better.
 pub(super) fn about(age_ms: u32) -> i32 {
-    let bits = age_ms.checked_ilog2().unwrap_or(0).saturating_sub(1);
-    let half = if bits == 0 { 0 } else { 1_u64 << (bits - 1) };
-    let rounded = ((u64::from(age_ms) + half) >> bits) << bits;
+    if age_ms < 1000 {
+        return i32::try_from((age_ms + 50) / 100 * 100).unwrap_or(i32::MAX);
+    }
+    let bits = age_ms.ilog2() - 2;
+    let rounded = ((u64::from(age_ms) + (1_u64 << bits >> 1)) >> bits) << bits;
     i32::try_from(rounded).unwrap_or(i32::MAX)
 }
 
@@ -192,15 +195,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ages_are_kept_to_within_a_fifth(age_ms in 0_u32..2_000_000_000) {
-            let kept = i64::from(about(age_ms));
-            prop_assert!((kept - i64::from(age_ms)).abs() * 5 <= i64::from(age_ms), "{age_ms} became {kept}");
+        fn ages_are_kept_to_a_tenth_of_a_second_or_within_a_fifth(age_ms in prop_oneof![0_u32..5000, 0_u32..2_000_000_000]) {
+            let off = (i64::from(about(age_ms)) - i64::from(age_ms)).abs();
+            prop_assert!(if age_ms < 1000 { off <= 50 } else { off * 5 <= i64::from(age_ms) }, "{age_ms} became {}", about(age_ms));
         }
     }
 
     #[test]
-    fn small_ages_are_exact_and_large_ones_do_not_overflow() {
-        assert_eq!((0..=4).map(about).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    fn ages_keep_their_order_and_large_ones_do_not_overflow() {
+        assert_eq!([0, 49, 50, 149, 949, 999, 1000].map(about), [0, 0, 100, 100, 900, 1000, 1024]);
+        assert!((0..20_000).map(about).is_sorted());
         assert_eq!(about(u32::MAX), i32::MAX);
     }
 }

@@ -146,8 +146,8 @@ fn session_column(name: &str) -> (&'static str, &'static str) {
         ("wait_event", "PostgreSQL's wait event; null on CPU."),
         ("query_id", "Statement; its text is in `texts`."),
         ("query_id_is_native", "1 where query_id is PostgreSQL's own, 0 where it is pgtend's fingerprint of the text."),
-        ("query_age_ms", "Age of the statement, to within a fifth."),
-        ("xact_age_ms", "Age of the transaction, to within a fifth."),
+        ("query_age_ms", "Age of the statement: below a second to a tenth of one, otherwise to within a fifth."),
+        ("xact_age_ms", "Age of the transaction, as precise."),
         ("cpu_ms", "Processor time since the sample before; null where the agent is not on the server's host."),
         ("blocked_by", "Process ids that it waits for, as JSON: [17, 42]; null unless it waits for a lock."),
     ];
