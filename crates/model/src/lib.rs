@@ -5,6 +5,7 @@
 
 pub mod ash;
 pub mod awr;
+pub mod backup;
 pub mod config;
 pub mod delta;
 pub mod derive;

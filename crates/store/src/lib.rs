@@ -1,4 +1,5 @@
 //! Everything pgtend remembers.
 
 pub mod history;
+pub mod repo;
 pub mod state;

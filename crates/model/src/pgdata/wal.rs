@@ -123,6 +123,11 @@ impl WalFile {
     }
 }
 
+/// Whether a name is one of a file of WAL, whatever the size of segments.
+pub fn is_wal_name(name: &str) -> bool {
+    WalFile::of_name(name, SegmentSize(1 << 20)).is_some()
+}
+
 fn numbers(name: &str) -> Option<[u32; 3]> {
     let parts = (name.get(..8)?, name.get(8..16)?, name.get(16..24)?);
     (name.len() == 24).then_some(())?;

@@ -1,0 +1,101 @@
+//! What a backup is, as its head in the repository says: `docs/repository-format.md`.
+
+use super::Label;
+use crate::pgdata::Lsn;
+use jiff::Timestamp;
+
+/// What was backed up, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupKind {
+    /// The files of a server, to be made consistent by replaying WAL.
+    Physical,
+    /// What `pg_dump` and `pg_dumpall --globals-only` gave.
+    Logical,
+    /// A tree of files that is none of PostgreSQL's.
+    Files,
+}
+
+/// The head of a backup. A backup exists when its head does.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct BackupHead {
+    /// Version of the format.
+    pub format: u32,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub label: Label,
+    /// Name of the server in the configuration.
+    pub server: String,
+    /// The cluster's identity, decimal.
+    pub system_identifier: String,
+    /// The server's version, as `server_version_num` counts.
+    pub postgresql_version: u32,
+    /// What was backed up.
+    pub kind: BackupKind,
+    /// When it began, by the clock of the host that copied.
+    pub started: Timestamp,
+    /// When everything was durable.
+    pub finished: Timestamp,
+    /// Where replay begins.
+    #[schema(value_type = String)]
+    pub start_lsn: Lsn,
+    /// Where the data is consistent.
+    #[schema(value_type = String)]
+    pub stop_lsn: Lsn,
+    /// The timeline it was taken on.
+    pub timeline: u32,
+    /// The first segment of WAL it needs.
+    pub start_wal: String,
+    /// The last segment of WAL without which it is worth nothing.
+    pub stop_wal: String,
+    /// Bytes of a WAL segment.
+    pub wal_segment_bytes: u64,
+    /// Whether a standby was read.
+    pub from_standby: bool,
+    /// What was found of the pages' checksums.
+    pub checksums: Checksums,
+    /// Tablespaces beside the default ones.
+    #[serde(default)]
+    pub tablespaces: Vec<Tablespace>,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Bytes of extents that the repository did not have.
+    pub new_bytes: u64,
+    /// Bytes that those take in the repository.
+    pub stored_bytes: u64,
+    /// Number of files.
+    pub files: u64,
+    /// What its reader should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// A tablespace: a link in `pg_tblspc`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Tablespace {
+    /// Its OID, which is the link's name.
+    pub oid: u32,
+    /// Where the link leads.
+    pub path: String,
+}
+
+/// Page checksums, as they were read while the files were copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Checksums {
+    /// Whether the cluster has them.
+    pub enabled: bool,
+    /// Pages that were read and checked; those in files that had not changed were not.
+    pub checked_pages: u64,
+    /// Pages that were wrong twice in a row, as `path: block`; at most 1,000 are named.
+    #[serde(default)]
+    pub wrong: Vec<String>,
+    /// How many were wrong.
+    pub wrong_pages: u64,
+}
+
+impl BackupHead {
+    /// How long it took, in seconds.
+    pub fn duration_seconds(&self) -> f64 {
+        self.finished.duration_since(self.started).as_secs_f64()
+    }
+}

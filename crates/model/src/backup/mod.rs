@@ -1,0 +1,11 @@
+//! Backups: what one is, and what follows from what there is. No file is opened here.
+
+pub mod backup_label;
+pub mod file_list;
+pub mod head;
+pub mod label;
+
+pub use backup_label::BackupLabel;
+pub use file_list::{Extent, FileEntry, FileType};
+pub use head::{BackupHead, BackupKind, Checksums, Tablespace};
+pub use label::Label;

@@ -1,0 +1,169 @@
+//! Which extents lie where: read from the `index/` objects, written after packs.
+
+use super::Repository;
+use super::codec::Encoding;
+use super::id::{ExtentId, RandomId};
+use super::pack::Entry;
+use super::sealed::{Kind, damaged};
+use super::storage::Put;
+use pgtend_model::error::{Error, Kind as ErrorKind, Result};
+use rustc_hash::FxHashMap;
+use std::collections::HashSet;
+
+const BELOW: &str = "index";
+/// Bytes of an entry without a base.
+const ENTRY: usize = 45;
+
+/// Where an extent lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// Its pack, by its number in the index.
+    pack: u32,
+    /// Where its frame begins.
+    pub offset: u32,
+    /// Bytes of its frame.
+    pub stored: u32,
+    /// Bytes of its content.
+    pub plain: u32,
+}
+
+/// A pack, as an index tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackInfo {
+    /// Its name.
+    pub id: RandomId,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// All extents of a repository.
+#[derive(Debug, Default)]
+pub struct Index {
+    packs: Vec<PackInfo>,
+    extents: FxHashMap<ExtentId, Location>,
+    /// Of page deltas.
+    bases: FxHashMap<ExtentId, ExtentId>,
+}
+
+/// A pack with its entries, to be written to an index.
+#[derive(Debug, Clone)]
+pub struct Indexed {
+    /// The pack.
+    pub pack: PackInfo,
+    /// What is in it.
+    pub entries: Vec<Entry>,
+}
+
+impl Index {
+    /// Where an extent lies.
+    pub fn find(&self, id: &ExtentId) -> Option<Location> {
+        self.extents.get(id).copied()
+    }
+
+    /// The base of an extent that is a page delta.
+    pub fn base(&self, id: &ExtentId) -> Option<ExtentId> {
+        self.bases.get(id).copied()
+    }
+
+    /// The pack of a location.
+    pub fn pack(&self, location: Location) -> PackInfo {
+        self.packs[location.pack as usize]
+    }
+
+    fn add(&mut self, indexed: &Indexed) {
+        let pack = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        self.packs.push(indexed.pack);
+        for entry in &indexed.entries {
+            self.extents.insert(entry.id, Location { pack, offset: entry.offset, stored: entry.stored, plain: entry.plain });
+            match entry.base {
+                Some(base) => self.bases.insert(entry.id, base),
+                None => self.bases.remove(&entry.id),
+            };
+        }
+    }
+}
+
+impl Repository {
+    /// Reads all indexes; packs in `without` are left out, with what is in them.
+    pub(super) fn load_index(&self, without: &HashSet<RandomId>) -> Result<Index> {
+        let mut index = Index::default();
+        for object in self.storage.list(BELOW)? {
+            for indexed in self.read_index(&object.key)? {
+                if !without.contains(&indexed.pack.id) {
+                    index.add(&indexed);
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    /// Reads one index.
+    pub(super) fn read_index(&self, at: &str) -> Result<Vec<Indexed>> {
+        let plain = self.unseal(Kind::Index, at, self.storage.get(at)?)?;
+        let mut rest = plain.as_slice();
+        let mut all = Vec::new();
+        while !rest.is_empty() {
+            all.push(read_pack(&mut rest).ok_or_else(|| damaged(at, "an index is cut off"))?);
+        }
+        Ok(all)
+    }
+
+    /// Writes an index of these packs.
+    pub(super) fn write_index(&self, packs: &[Indexed]) -> Result<()> {
+        let at = format!("{BELOW}/{}", RandomId::new()?);
+        let mut plain = Vec::new();
+        for pack in packs {
+            write_pack(&mut plain, pack)?;
+        }
+        match self.storage.put_new(&at, &self.seal(Kind::Index, &at, &plain, 3)?)? {
+            Put::Made => Ok(()),
+            Put::Exists => Err(Error::new(ErrorKind::Conflict, "an index of this random name exists already").at(at)),
+        }
+    }
+}
+
+fn write_pack(out: &mut Vec<u8>, indexed: &Indexed) -> Result<()> {
+    out.extend_from_slice(&indexed.pack.id.0);
+    out.extend_from_slice(&indexed.pack.bytes.to_le_bytes());
+    let count = u32::try_from(indexed.entries.len()).map_err(|_| Error::new(ErrorKind::Internal, "a pack has too many extents"))?;
+    out.extend_from_slice(&count.to_le_bytes());
+    for entry in &indexed.entries {
+        out.extend_from_slice(&entry.id.0);
+        for number in [entry.offset, entry.stored, entry.plain] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.push(entry.encoding.byte());
+        if let Some(base) = &entry.base {
+            out.extend_from_slice(&base.0);
+        }
+    }
+    Ok(())
+}
+
+fn read_pack(rest: &mut &[u8]) -> Option<Indexed> {
+    let id = RandomId(*take(rest)?);
+    let bytes = u64::from_le_bytes(*take(rest)?);
+    let count = u32::from_le_bytes(*take(rest)?);
+    if rest.len() / ENTRY < count as usize {
+        return None;
+    }
+    let entries = (0..count).map(|_| read_entry(rest)).collect::<Option<Vec<_>>>()?;
+    Some(Indexed { pack: PackInfo { id, bytes }, entries })
+}
+
+fn read_entry(rest: &mut &[u8]) -> Option<Entry> {
+    let id = ExtentId(*take(rest)?);
+    let [offset, stored, plain] = [u32::from_le_bytes(*take(rest)?), u32::from_le_bytes(*take(rest)?), u32::from_le_bytes(*take(rest)?)];
+    let encoding = Encoding::read(take::<1>(rest)?[0])?;
+    let base = match encoding {
+        Encoding::PageDelta => Some(ExtentId(*take(rest)?)),
+        _ => None,
+    };
+    Some(Entry { id, offset, stored, plain, encoding, base })
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, left) = rest.split_first_chunk::<N>()?;
+    *rest = left;
+    Some(taken)
+}
