@@ -1,5 +1,6 @@
 //! Senses and touches one PostgreSQL and its host: connections, probes, plans, processes, files.
 
+pub mod backup;
 pub mod connect;
 pub mod explain;
 pub mod files;

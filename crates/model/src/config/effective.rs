@@ -1,6 +1,7 @@
 //! What follows from a configuration file: the only type that the rest of the code sees.
 
 use super::api::Api;
+use super::backup::Backup;
 use super::choice::choice;
 use super::health::HealthChecks;
 use super::hints;
@@ -28,6 +29,8 @@ section! {
         awr: Awr = none, now;
         /// A copy of the history elsewhere.
         history: History = none, now;
+        /// Backups and WAL.
+        backup: Backup = none, now;
         /// Metrics for Prometheus.
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
@@ -143,7 +146,7 @@ section! {
         level: Level = "'info'", now;
         /// What a line looks like.
         format: LogFormat = "'text'", restart;
-        /// Levels of single components, which override `level`: `agent`, `api`, `ash`, `connect`, `host`, `metrics`, `probe`,
+        /// Levels of single components, which override `level`: `agent`, `api`, `ash`, `backup`, `connect`, `host`, `metrics`, `probe`,
         /// `process`, `store`.
         components: BTreeMap<String, Level> = none, now;
     }
@@ -154,6 +157,7 @@ const COMPONENTS: &[(&str, &str)] = &[
     ("agent", "pgtend::agent"),
     ("api", "pgtend::api"),
     ("ash", "pgtend::agent::ash"),
+    ("backup", "pgtend::backup"),
     ("connect", "pgtend_postgres::connect"),
     ("host", "pgtend_postgres::host"),
     ("metrics", "pgtend::metrics"),
@@ -207,11 +211,12 @@ impl Default for Effective {
             ash: default_of(&Self::KEYS[2]),
             awr: default_of(&Self::KEYS[3]),
             history: default_of(&Self::KEYS[4]),
-            metrics: default_of(&Self::KEYS[5]),
-            api: default_of(&Self::KEYS[6]),
-            health_checks: default_of(&Self::KEYS[7]),
-            logging: default_of(&Self::KEYS[8]),
-            agent: default_of(&Self::KEYS[9]),
+            backup: default_of(&Self::KEYS[5]),
+            metrics: default_of(&Self::KEYS[6]),
+            api: default_of(&Self::KEYS[7]),
+            health_checks: default_of(&Self::KEYS[8]),
+            logging: default_of(&Self::KEYS[9]),
+            agent: default_of(&Self::KEYS[10]),
         }
     }
 }

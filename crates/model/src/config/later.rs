@@ -20,7 +20,6 @@ enum Until {
 const SECTIONS: &[(&str, Until)] = &[
     ("diagnostics", Until::Noted(&["enabled", "adr_base", "max_incidents", "auto_dump_on_critical", "dump_types"])),
     ("alerts", Until::Refused("send alerts: use Prometheus' alert rules on pgtend's metrics")),
-    ("backup", Until::Refused("take backups: go on with the tool that takes them now")),
     ("cluster", Until::Refused("manage clusters: go on with the tool that fails over now")),
     ("maintenance", Until::Refused("run maintenance: keep the jobs that do it now")),
 ];

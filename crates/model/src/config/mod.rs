@@ -17,6 +17,7 @@ mod setting;
 mod values;
 
 pub mod api;
+pub mod backup;
 pub mod effective;
 pub mod health;
 pub mod metrics;
@@ -24,6 +25,7 @@ pub mod probes;
 pub mod secret;
 pub mod server;
 
+pub use backup::{Backup, Encryption, Repository};
 pub use diff::{Change, diff};
 pub use effective::{Effective, Level};
 pub use hints::did_you_mean;

@@ -45,6 +45,10 @@ pub struct FileEntry {
     pub size_bytes: u64,
     /// When it was last written, in nanoseconds since 1970.
     pub modified_ns: i128,
+    /// When its inode last changed, in nanoseconds since 1970: unlike the time of writing, nobody can set it.
+    pub changed_ns: i128,
+    /// Its inode: another one under the same name is another file.
+    pub inode: u64,
     /// The permission bits.
     pub mode: u32,
     /// What it is a file of, where it is a relation's.
@@ -197,6 +201,8 @@ fn file_entry(path: PathBuf, metadata: &Metadata) -> FileEntry {
     FileEntry {
         size_bytes: metadata.size(),
         modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        changed_ns: i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()),
+        inode: metadata.ino(),
         mode: metadata.mode() & 0o7777,
         relation,
         path,

@@ -1,0 +1,12 @@
+//! Taking backups and bringing them back: PostgreSQL's files on one side, the repository on the other.
+//!
+//! Copying and restoring block, on threads of their own; what is said to PostgreSQL is async.
+
+pub mod copy;
+pub mod open;
+mod pages;
+pub mod progress;
+pub mod take;
+mod wal_needed;
+
+pub use progress::{Phase, Progress};
