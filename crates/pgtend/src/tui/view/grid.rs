@@ -3,6 +3,7 @@
 use super::theme;
 use pgtend_model::units::{harmless, one_line};
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -67,7 +68,16 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, columns: &[Column], rows: Vec<Row
         let at = Rect { y: area.y.saturating_add(below), height: 1, ..area };
         line(frame, at, &shown, row);
         if chosen == Some(first + place) {
-            frame.buffer_mut().set_style(at, theme::reversed());
+            mark(frame.buffer_mut(), at);
+        }
+    }
+}
+
+/// Shows that a row is the chosen one. Pieces of bars stay as they are: a full block in reverse is a blank.
+fn mark(buffer: &mut Buffer, row: Rect) {
+    for at in row.positions() {
+        if let Some(cell) = buffer.cell_mut(at).filter(|cell| !matches!(cell.symbol(), "█" | "▓" | "▒" | "░")) {
+            cell.set_style(theme::reversed());
         }
     }
 }

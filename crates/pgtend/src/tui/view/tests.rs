@@ -42,6 +42,16 @@ fn every_tab_on_a_large_screen() {
 }
 
 #[test]
+fn the_bar_of_the_chosen_row_is_no_blank() {
+    let buffer = drawn(&State { colour: true, ..state(SMALL, Tab::Queries) });
+    let is_reversed = |cell: &&ratatui::buffer::Cell| cell.modifier.contains(ratatui::style::Modifier::REVERSED);
+    let rows = buffer.content.chunks(usize::from(SMALL.0));
+    let chosen = rows.skip(5).find(|row| row.iter().filter(is_reversed).count() > 40).expect("one row is chosen");
+    let bar: Vec<_> = chosen.iter().filter(|cell| cell.symbol() == "█").collect();
+    assert!(!bar.is_empty() && !bar.iter().any(is_reversed), "{chosen:?}");
+}
+
+#[test]
 fn help_lists_the_keys() {
     insta::assert_snapshot!(text(&State { mode: Mode::Help, ..state(SMALL, Tab::Sessions) }));
 }
