@@ -3,6 +3,8 @@
 use crate::harness::{Agent, Cluster};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -76,4 +78,48 @@ async fn mistakes_are_told_and_only_reading_is_allowed() {
     assert!(cut.status.success() && String::from_utf8_lossy(&cut.stderr).contains("more rows than these 3"), "{cut:?}");
     let nowhere = pgtend(&["sql", "--history", "/tmp", "select 1"]);
     assert_eq!(nowhere.status.code(), Some(66));
+}
+
+/// Lets everybody read a directory with all that is in it, and nobody but its owner write.
+fn open_to_readers(path: &Path) {
+    let is_directory = fs::metadata(path).unwrap().is_dir();
+    fs::set_permissions(path, fs::Permissions::from_mode(if is_directory { 0o755 } else { 0o644 })).unwrap();
+    if is_directory {
+        fs::read_dir(path).unwrap().for_each(|entry| open_to_readers(&entry.unwrap().path()));
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_only_read_the_files_can_ask_them() {
+    assert!(rustix::process::geteuid().is_root(), "another user is needed, so this runs as root");
+    let cluster = Cluster::start(15).await;
+    let mut agent = Agent::beside(&cluster).await;
+    agent.wait_until("/api/v1/monitoring/history", "/newest_snapshot_id", |id| id.as_i64() == Some(1)).await;
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("pgtend");
+    fs::copy(env!("CARGO_BIN_EXE_pgtend"), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = agent.state_directory().to_owned();
+    let catalog = state.join("history/catalog.db");
+    let read = |text: &str| {
+        let mut command = Command::new(&program);
+        command.args(["sql", "--format", "csv", "--history"]).arg(state.join("history")).arg(text);
+        command.current_dir("/").env_clear().uid(65_534).gid(65_534).output().unwrap()
+    };
+    let question = "select count(*) as n, (select count(*) > 10 from metrics) as more from snapshots";
+    let locked = read(question);
+    assert!(locked.status.code() == Some(71) && String::from_utf8_lossy(&locked.stderr).contains("let others read it"), "{locked:?}");
+
+    open_to_readers(&state);
+    assert!(catalog.with_extension("db-wal").exists());
+    assert_eq!(printed(&read(question)), "n,more\n1,1\n", "beside the agent");
+    agent.signal("TERM");
+    agent.ended().await;
+    assert!(!catalog.with_extension("db-wal").exists());
+    open_to_readers(&state);
+    assert_eq!(printed(&read(question)), "n,more\n1,1\n", "after the agent");
+    let owner = pgtend(&["sql", "--format", "csv", "--history", state.join("history").to_str().unwrap(), question]);
+    assert_eq!(printed(&owner), "n,more\n1,1\n", "by its owner");
+    assert!(!catalog.with_extension("db-wal").exists() && !catalog.with_extension("db-shm").exists());
 }

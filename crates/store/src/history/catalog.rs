@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::past::{Baseline, Snapshot, Span};
 use pgtend_model::sample::Text;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub enum Origin {
 #[derive(Debug)]
 pub(super) struct Catalog {
     path: PathBuf,
+    /// How others attach it to read.
+    uri: String,
     connection: Mutex<Connection>,
 }
 
@@ -70,7 +72,19 @@ impl Catalog {
         connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "normal").map_err(failed)?;
         connection.execute_batch(SCHEMA).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Self { path: path.to_owned(), uri: uri(path, "mode=ro"), connection: Mutex::new(connection) })
+    }
+
+    /// Opens a catalog that is only read, also where nothing may be written; one that is not there is empty.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self> {
+        let opened = if path.exists() { to_read(path) } else { empty() };
+        let (uri, connection) = opened.map_err(|error| failed(path, &error))?;
+        Ok(Self { path: path.to_owned(), uri, connection: Mutex::new(connection) })
+    }
+
+    /// The URI under which a connection of SQLite attaches it to read.
+    pub(super) fn uri(&self) -> &str {
+        &self.uri
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -220,6 +234,44 @@ impl Catalog {
             })
         })
     }
+}
+
+/// SQLite falls back to reading where it may not write, as long as the write-ahead log can be read or made. Where it can be neither,
+/// and there is none, nobody has written since everything went into the file, which is then read as it is.
+fn to_read(path: &Path) -> rusqlite::Result<(String, Connection)> {
+    // Opened to write where that may be, because only then SQLite removes its log at the end.
+    match readable(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        Err(error) if would_write(&error) && !path.with_extension("db-wal").exists() => {
+            let uri = uri(path, "immutable=1");
+            readable(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI).map(|connection| (uri, connection))
+        }
+        opened => opened.map(|connection| (uri(path, "mode=ro"), connection)),
+    }
+}
+
+fn readable(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(name, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Whether SQLite refuses to read because it would have to write for it.
+fn would_write(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// A catalog in memory, which others can attach as well.
+fn empty() -> rusqlite::Result<(String, Connection)> {
+    let uri = "file:/pgtend-empty-catalog?vfs=memdb".to_owned();
+    let connection = Connection::open(&uri)?;
+    connection.execute_batch(SCHEMA)?;
+    Ok((uri, connection))
+}
+
+fn uri(path: &Path, how: &str) -> String {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?{how}")
 }
 
 fn instant(ms: i64) -> Timestamp {

@@ -67,23 +67,29 @@ impl History {
         made.map_err(|error| failed(directory, &error))?;
         let layout = Layout::new(directory);
         let catalog = Catalog::open(&layout.catalog())?;
-        Ok(Self(Arc::new(Inner { layout, catalog, files: RwLock::default(), policy: RwLock::new(policy), journals: Mutex::default() })))
+        Ok(Self::of(layout, catalog, policy))
     }
 
-    /// Opens a history that is there, to read it beside the agent that writes it, or without one.
+    fn of(layout: Layout, catalog: Catalog, policy: Policy) -> Self {
+        Self(Arc::new(Inner { layout, catalog, files: RwLock::default(), policy: RwLock::new(policy), journals: Mutex::default() }))
+    }
+
+    /// Opens a history that is there, to read it beside the agent that writes it, or without one. Nothing has to be written for it.
     ///
     /// # Errors
-    /// `NotFound` when there is none; otherwise as [`History::open`].
+    /// `NotFound` when there is none; `System` when it cannot be read.
     pub fn open_existing(directory: &Path) -> Result<Self> {
         let layout = Layout::new(directory);
-        if !layout.catalog().exists() && !layout.servers().is_ok_and(|servers| !servers.is_empty()) {
+        let has_catalog = layout.catalog().try_exists().map_err(|error| failed(directory, &error))?;
+        if !has_catalog && !layout.servers().is_ok_and(|servers| !servers.is_empty()) {
             return Err(Error::new(Kind::NotFound, "there is no history")
                 .at(directory.display().to_string())
                 .hint("it is the directory history below agent.state_directory, with catalog.db in it"));
         }
         let keep = std::time::Duration::MAX;
         let policy = Policy { ash_keep: keep, ash_max_bytes: u64::MAX, awr_keep: keep, awr_max_bytes: u64::MAX, baseline_keep: keep };
-        Self::open(directory, policy)
+        let catalog = Catalog::open_to_read(&layout.catalog())?;
+        Ok(Self::of(layout, catalog, policy))
     }
 
     /// The one that writes it.
@@ -155,7 +161,7 @@ impl History {
 fn failed(path: &Path, error: &io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull => "free some space there, or let [ash] and [awr] keep less",
-        io::ErrorKind::PermissionDenied => "it must belong to the user that runs the agent",
+        io::ErrorKind::PermissionDenied => "it belongs to the user that runs the agent: read it as that user, or let others read it",
         _ => "check the file system there",
     };
     Error::new(Kind::System, format!("the history cannot be read or written: {error}")).at(path.display().to_string()).hint(hint)

@@ -23,8 +23,7 @@ const CACHE_KIB: i64 = 16 << 10;
 pub(super) fn open(history: &History, server: Option<&str>, deadline: Instant) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_in_memory_with_flags(flags)?;
-    let path = history.layout().catalog().display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    connection.execute("attach ?1 as catalog", [format!("file:{path}?mode=ro")])?;
+    connection.execute("attach ?1 as catalog", [history.catalog().uri()])?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.create_collation(instant::COLLATION, instant::compare)?;
     let scanned = Arc::new(Scanned::new(history.clone(), server.map(str::to_owned), deadline));
