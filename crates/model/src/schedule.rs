@@ -2,7 +2,7 @@
 
 use crate::sample::Probe;
 use crate::sample::registry::SPECS;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// How often each probe runs; a probe without an entry does not run by itself.
@@ -63,6 +63,34 @@ fn remainder(elapsed: Duration, every: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(elapsed.as_nanos() % every.as_nanos().max(1)).unwrap_or(0))
 }
 
+/// In which order rounds visit databases: so that one whose time is used up costs every database its turn now and then, and none always.
+#[derive(Debug, Clone, Default)]
+pub struct Tour {
+    rounds: u64,
+    /// The round that last took each probe to a database.
+    last: HashMap<Probe, HashMap<String, u64>>,
+}
+
+impl Tour {
+    /// The databases of a new round with these probes: those first to which one of them was not taken for longest, equal ones as they
+    /// come. Databases that are not among them are forgotten.
+    pub fn begin(&mut self, probes: &[Probe], mut databases: Vec<String>) -> Vec<String> {
+        self.rounds += 1;
+        let there: HashSet<&str> = databases.iter().map(String::as_str).collect();
+        self.last.values_mut().for_each(|last| last.retain(|name, _| there.contains(name.as_str())));
+        let last = |name: &String| probes.iter().map(|probe| self.last.get(probe)?.get(name).copied()).min().flatten();
+        databases.sort_by_cached_key(last);
+        databases
+    }
+
+    /// Notes that the round took these probes to a database.
+    pub fn visited(&mut self, probes: &[Probe], database: &str) {
+        for probe in probes {
+            self.last.entry(*probe).or_default().insert(database.to_owned(), self.rounds);
+        }
+    }
+}
+
 /// How long to wait before the next attempt to connect: doubling from a quarter of a second up to ten, with a jitter between half
 /// and whole so that many agents do not come back in step. `chance` is a random number in 0..1.
 pub fn backoff(failed_attempts: u32, chance: f64) -> Duration {
@@ -92,6 +120,31 @@ mod tests {
     fn the_most_frequent_goes_first() {
         let schedule = Schedule::new(HashMap::from([(Probe::Database, SECOND * 5), (Probe::Activity, SECOND)]));
         assert_eq!(schedule.due(Duration::ZERO), [Probe::Activity, Probe::Database]);
+    }
+
+    /// The databases of rounds that have time for so many of them.
+    fn rounds<const N: usize>(tour: &mut Tour, databases: &str, probes: &[Probe], most: usize) -> [String; N] {
+        std::array::from_fn(|_| {
+            let order = tour.begin(probes, databases.split(' ').map(str::to_owned).collect());
+            order.iter().take(most).for_each(|database| tour.visited(probes, database));
+            order[..most].join(" ")
+        })
+    }
+
+    #[test]
+    fn rounds_that_run_out_of_time_get_to_every_database_in_turn() {
+        let tables = &[Probe::Tables][..];
+        let mut tour = Tour::default();
+        assert_eq!(rounds(&mut tour, "a b c d e", tables, 2), ["a b", "c d", "e a", "b c", "d a"]);
+        assert_eq!(rounds(&mut tour, "a x d", tables, 2), ["x a", "d a"]);
+        assert_eq!(rounds(&mut Tour::default(), "b a c", tables, 3), ["b a c", "b a c"]);
+    }
+
+    #[test]
+    fn a_probe_that_was_never_taken_to_a_database_goes_there_first() {
+        let mut tour = Tour::default();
+        assert_eq!(rounds(&mut tour, "a b c", &[Probe::Tables], 1), ["a"]);
+        assert_eq!(rounds(&mut tour, "a b c", &[Probe::Tables, Probe::Indexes], 1), ["a", "b", "c", "a"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     sequences, server, session_locks, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files,
     wal_receiver,
 };
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Where a probe's rows come from.
@@ -149,6 +150,18 @@ macro_rules! probes {
             pub fn miss(&mut self, unknown: Unknown) {
                 match self {
                     $(Self::$variant(sample) => sample.missing.push(unknown),)+
+                }
+            }
+
+            /// Takes over the rows that an older reading of the same probe has of some databases.
+            pub fn keep(&mut self, older: &Self, databases: &HashSet<&str>) {
+                let Some(column) = self.probe().spec().columns.iter().position(|column| column.name == "datname") else { return };
+                match (self, older) {
+                    $((Self::$variant(sample), Self::$variant(older)) => {
+                        let is_of_one = |row: &&$row| matches!(row.value(column), super::Value::Text(name) if databases.contains(name));
+                        sample.rows.extend(older.rows.iter().filter(is_of_one).cloned());
+                    })+
+                    _ => {}
                 }
             }
 

@@ -7,14 +7,14 @@ use super::server::{Envelope, Server};
 use super::settings::Settings;
 use super::snapshots::{self, Snapshots};
 use super::statement_texts::StatementTexts;
-use super::visit;
+use super::visit::{self, Round};
 use jiff::Timestamp;
 use pgtend_model::ash::cpu_ms;
 use pgtend_model::error::{Error, Kind};
 use pgtend_model::past::Snapshot;
 use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Origin, Probe, Reason, Scope, Taken, Unknown};
-use pgtend_model::schedule::{Schedule, backoff};
+use pgtend_model::schedule::{Schedule, Tour, backoff};
 use pgtend_model::view::{Link, Postmaster};
 use pgtend_postgres::connect::Session;
 use pgtend_postgres::probe::{Failure, Prober, Texts};
@@ -38,6 +38,7 @@ pub(super) struct Watch {
     ends: CancellationToken,
     texts: Texts,
     schedule: Schedule,
+    tour: Tour,
     custom: CustomMetrics,
     statement_texts: StatementTexts,
     began: Instant,
@@ -72,6 +73,7 @@ impl Watch {
             statement_texts: StatementTexts::default(),
             texts: Texts::default(),
             schedule,
+            tour: Tour::default(),
             began: Instant::now(),
             failed_attempts: 0,
         }
@@ -251,7 +253,9 @@ impl Watch {
         for probe in due {
             self.schedule.ran(*probe, self.began.elapsed());
         }
-        for outcome in visit::all(&self.settings, session, prober, &mut self.texts, due, ends).await? {
+        let older = self.server.view();
+        let round = Round { texts: &mut self.texts, tour: &mut self.tour, older: &older.readings, ends };
+        for outcome in visit::all(&self.settings, session, prober, round, due).await? {
             match outcome {
                 Ok(taken) => self.put(taken),
                 Err((probe, unknown)) => self.fail(probe, unknown),
