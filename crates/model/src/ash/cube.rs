@@ -140,6 +140,11 @@ impl Cube {
         self.cells.push((Cell { bucket_ms, keys }, count));
     }
 
+    /// What a cell of it has in one of its dimensions.
+    pub fn key<'a>(&self, cell: &'a Cell, dimension: Dimension) -> &'a Key {
+        key_in(&self.dimensions, &cell.keys, dimension)
+    }
+
     /// The cells, in no particular order.
     pub fn cells(&self) -> impl Iterator<Item = (&Cell, Count)> {
         self.cells.iter().map(|(cell, count)| (cell, *count))
@@ -158,6 +163,12 @@ impl Cube {
         self.cells().for_each(|(_, count)| total.add(count));
         total
     }
+}
+
+/// What keys in the order of these dimensions have in one of them.
+pub fn key_in<'a>(dimensions: &[Dimension], keys: &'a [Key], dimension: Dimension) -> &'a Key {
+    let place = dimensions.iter().position(|known| *known == dimension);
+    place.and_then(|place| keys.get(place)).unwrap_or(&Key::None)
 }
 
 /// Counts by the place of each row in the space that the axes span.

@@ -44,10 +44,20 @@ impl Sampled {
         samples as f64 / self.ticks.len().max(1) as f64
     }
 
-    /// The time that so many samples stand for, in ms.
+    /// The time that so many samples stand for, in seconds.
     #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^52")]
+    pub fn seconds(&self, samples: u64) -> f64 {
+        samples as f64 * self.pace_seconds
+    }
+
+    /// The same in ms.
     pub fn time_ms(&self, samples: u64) -> f64 {
-        samples as f64 * self.pace_seconds * 1000.0
+        self.seconds(samples) * 1000.0
+    }
+
+    /// The time that was sampled, in seconds.
+    pub fn whole_seconds(&self) -> f64 {
+        self.seconds(u64::try_from(self.ticks.len()).unwrap_or(u64::MAX))
     }
 
     /// How long two samples may be apart for what both show to have lasted from the one to the other.
@@ -76,7 +86,7 @@ fn silence_seconds(pace_seconds: f64) -> f64 {
 }
 
 /// The time between two samples, as most of them have it; a second when there is one only.
-pub(crate) fn pace_seconds(ticks: &[TickMark]) -> Option<f64> {
+fn pace_seconds(ticks: &[TickMark]) -> Option<f64> {
     let mut apart: Vec<f64> = ticks.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at).as_secs_f64()).collect();
     apart.sort_by(f64::total_cmp);
     match (ticks.len(), apart.get(apart.len() / 2)) {
@@ -87,14 +97,14 @@ pub(crate) fn pace_seconds(ticks: &[TickMark]) -> Option<f64> {
 }
 
 /// A length that cuts so many seconds into at most so many steps.
-pub(crate) fn step_seconds(seconds: f64, most: usize) -> i64 {
+fn step_seconds(seconds: f64, most: usize) -> i64 {
     #[expect(clippy::cast_precision_loss, reason = "a few lengths")]
     let fits = |length: &i64| seconds / *length as f64 <= most as f64;
     LENGTHS.into_iter().find(fits).unwrap_or(604_800)
 }
 
 /// The steps of a period, each at a multiple of its length.
-pub(crate) fn steps(span: Span, step_seconds: i64, ticks: &[TickMark]) -> Vec<(Timestamp, usize)> {
+fn steps(span: Span, step_seconds: i64, ticks: &[TickMark]) -> Vec<(Timestamp, usize)> {
     let step_ms = step_seconds * 1000;
     let place = |at: Timestamp| at.as_millisecond().div_euclid(step_ms);
     let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
@@ -105,7 +115,7 @@ pub(crate) fn steps(span: Span, step_seconds: i64, ticks: &[TickMark]) -> Vec<(T
 }
 
 /// Stretches of a period without ticks.
-pub(crate) fn gaps(span: Span, ticks: &[TickMark], pace_seconds: f64) -> Vec<Span> {
+fn gaps(span: Span, ticks: &[TickMark], pace_seconds: f64) -> Vec<Span> {
     let silence = silence_seconds(pace_seconds);
     let ends = [span.start].into_iter().chain(ticks.iter().map(|tick| tick.at));
     let begins = ticks.iter().map(|tick| tick.at).chain([span.end]);

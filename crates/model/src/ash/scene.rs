@@ -1,6 +1,7 @@
 //! Who waited for whom, instant by instant.
 
 use super::block::{Block, Columns, Dimension, Key, Wanted};
+use super::cube::key_in;
 use crate::error::Result;
 use crate::locktree::Node;
 use crate::past::{Past, Span};
@@ -30,7 +31,7 @@ pub struct Seen {
 impl Seen {
     /// What it has in a dimension of [`KEYS`].
     pub fn key(&self, dimension: Dimension) -> &Key {
-        KEYS.iter().position(|known| *known == dimension).map_or(&Key::None, |place| &self.keys[place])
+        key_in(&KEYS, &self.keys, dimension)
     }
 }
 
@@ -99,7 +100,7 @@ pub type Session = (i64, Option<i64>);
 
 /// The session that had a process id at an instant.
 pub fn session(pid: i64, sessions: &HashMap<i64, Seen>) -> Session {
-    match sessions.get(&pid).map(|seen| &seen.keys[0]) {
+    match sessions.get(&pid).map(|seen| seen.key(Dimension::Session)) {
         Some(Key::Session(pid, started)) => (*pid, *started),
         _ => (pid, None),
     }

@@ -163,7 +163,7 @@ impl Report {
         let figure = |name: &str| self.load_profile.figures.iter().find(|figure| figure.name == name);
         let rate = |name: &str| figure(name).map_or_else(Cell::default, Measure::shown_per_second);
         let hit = self.efficiency.ratios.iter().find(|ratio| ratio.figure.name == "buffer_hit");
-        let waited = self.blocking.waited_seconds;
+        let waited = self.blocking.waited_ms.map(|ms| ms / 1000.0);
         let top = self.waits.classes.first().map(|class| format!("{} ({:.0} %)", class.wait_class.name(), class.percent));
         vec![
             ("Elapsed".to_owned(), Cell::seconds(self.summary.elapsed_seconds)),

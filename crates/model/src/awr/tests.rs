@@ -54,11 +54,11 @@ fn figures_of_the_load_profile() {
 fn the_root_of_the_storm_is_named_with_its_statement() {
     let blocking = shop().blocking;
     let root = &blocking.roots[0];
-    assert_eq!((root.blocker.pid, root.victims, root.most_at_once, root.longest_chain), (66, 5, 5, 2));
-    assert_eq!((root.waited_seconds, root.blocker.state.as_deref()), (600.0, Some("IDLE")));
-    assert!(root.blocker.query.as_deref().unwrap().starts_with("UPDATE stock SET left_over = 0"));
+    assert_eq!((root.blocker.session_id, root.sessions_held_up, root.most_at_once, root.longest_chain), (66, 5, 5, 2));
+    assert_eq!((root.waited_ms, root.blocker.session_state.as_deref()), (600_000.0, Some("IDLE")));
+    assert!(root.blocker.sql_text.as_deref().unwrap().starts_with("UPDATE stock SET left_over = 0"));
     assert_eq!((root.first_seen, root.last_seen), (at(240), at(359)));
-    assert_eq!((blocking.pairs.len(), blocking.waited_seconds, blocking.roots.len()), (5, Some(600.0), 1));
+    assert_eq!((blocking.waits.len(), blocking.waited_ms, blocking.roots.len()), (5, Some(600_000.0), 1));
 }
 
 #[test]

@@ -80,10 +80,10 @@ async fn the_storm_is_told(major: u32) {
     assert!(figure(&report, "queries") >= after.0 - before.0);
 
     let root = &report["blocking"]["roots"][0];
-    let (waited, query) = (root["waited_seconds"].as_f64().unwrap(), root["blocker"]["query"].as_str().unwrap());
-    assert_eq!(root["blocker"]["application"], "nightly", "{root}");
+    let (waited, query) = (root["waited_ms"].as_f64().unwrap() / 1000.0, root["sql_text"].as_str().unwrap());
+    assert_eq!(root["program"], "nightly", "{root}");
     assert!(query.contains("the_storm") && (6.0..30.0).contains(&waited), "{root}");
-    let pid = root["blocker"]["pid"].to_string();
+    let pid = root["session_id"].to_string();
     let text = person.run(&[&between[..], &["--format", "text"]].concat()).await.ends(0).shows(&["nightly", &pid, "the_storm"]);
     assert!(text.stdout.lines().all(|line| line.chars().count() <= 120), "{text}");
     let html = person.run(&[&between[..], &["--output", "report.html"]].concat()).await.ends(0).says(&["wrote report.html"]);

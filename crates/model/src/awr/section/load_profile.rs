@@ -38,7 +38,7 @@ impl LoadProfile {
             Measure::sum("wal_bytes", "WAL generated", Bytes, wal_bytes(known)),
             Measure::sum("temp_bytes", "Temporary files written", Bytes, over(databases, |row| row.temp_bytes)),
             Measure::sum("sessions", "Sessions established", Count, over_known(databases, "PostgreSQL 14", |row| row.sessions)),
-            Measure::sum("db_time", "DB time", Seconds, sampled(known, |active| active.seconds(active.busy()))),
+            Measure::sum("db_time", "DB time", Seconds, sampled(known, |active| active.sampled.seconds(active.busy()))),
             Measure::sum("cpu_time", "Processor time of clients", Seconds, cpu_time(known)),
         ];
         figures = figures.into_iter().map(|figure| figure.per_transaction(known.transactions_per_second())).collect();
@@ -75,7 +75,7 @@ pub fn wal_bytes(known: &Known<'_>) -> Result<(f64, f64), Unknown> {
 /// Why there is none.
 pub fn sampled(known: &Known<'_>, figure: impl Fn(&crate::awr::active::Active) -> f64) -> Result<(f64, f64), Unknown> {
     let active = known.active.as_ref().map_err(Clone::clone)?;
-    Ok((figure(active), active.sampled_seconds()))
+    Ok((figure(active), active.sampled.whole_seconds()))
 }
 
 /// Processor time of clients, as the operating system counted it.
@@ -85,7 +85,7 @@ pub fn sampled(known: &Known<'_>, figure: impl Fn(&crate::awr::active::Active) -
 pub fn cpu_time(known: &Known<'_>) -> Result<(f64, f64), Unknown> {
     let active = known.active.as_ref().map_err(Clone::clone)?;
     if let Some(seconds) = active.cpu_seconds() {
-        return Ok((seconds, active.sampled_seconds()));
+        return Ok((seconds, active.sampled.whole_seconds()));
     }
     Err(known
         .period

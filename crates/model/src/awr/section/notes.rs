@@ -159,8 +159,8 @@ fn statements(known: &Known<'_>, notes: &mut Vec<Note>) {
 fn sampling(known: &Known<'_>, notes: &mut Vec<Note>) {
     let Ok(active) = &known.active else { return };
     let sections = ["activity", "waits", "time_model", "sessions", "blocking", "load_profile"];
-    let silent: f64 = active.gaps.iter().map(|gap| gap.seconds()).sum();
-    if let Some(longest) = active.gaps.iter().max_by(|a, b| a.seconds().total_cmp(&b.seconds())) {
+    let silent: f64 = active.sampled.gaps.iter().map(|gap| gap.seconds()).sum();
+    if let Some(longest) = active.sampled.gaps.iter().max_by(|a, b| a.seconds().total_cmp(&b.seconds())) {
         let text = format!(
             "Sessions were not sampled for {} of the {}, the longest stretch from {} to {} UTC: averages are those of the rest, times of the \
              samples are too short by as much.",
@@ -171,8 +171,9 @@ fn sampling(known: &Known<'_>, notes: &mut Vec<Note>) {
         );
         note(notes, Severity::Warning, &sections, text);
     }
-    if active.pace_seconds > 5.0 {
-        let text = format!("Sessions were sampled every {}: what is shorter is seen by chance only.", show_seconds(active.pace_seconds));
+    if active.sampled.pace_seconds > 5.0 {
+        let text =
+            format!("Sessions were sampled every {}: what is shorter is seen by chance only.", show_seconds(active.sampled.pace_seconds));
         note(notes, Severity::Info, &sections, text);
     }
     if known.server_now().is_some_and(|row| !row.sees_all_sessions) {

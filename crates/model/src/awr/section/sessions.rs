@@ -1,7 +1,7 @@
 //! Who took the time: sessions, roles, applications, clients, databases.
 
 use crate::ash::WaitClass;
-use crate::ash::block::Key;
+use crate::ash::block::{Dimension, Key};
 use crate::awr::active::{Active, class, is_foreground, is_idle};
 use crate::awr::known::Known;
 use crate::awr::page::{Cell, Section, Table};
@@ -81,10 +81,10 @@ impl Sessions {
             Err(unknown) => Self { unknown: Some(unknown.clone()), ..Self::default() },
             Ok(active) => Self {
                 sessions: sessions(active),
-                users: shares(active, 1),
-                applications: shares(active, 3),
-                clients: shares(active, 4),
-                databases: shares(active, 2),
+                users: shares(active, Dimension::User),
+                applications: shares(active, Dimension::Application),
+                clients: shares(active, Dimension::Client),
+                databases: shares(active, Dimension::Database),
                 unknown: None,
             },
         }
@@ -136,45 +136,50 @@ impl Sessions {
     }
 }
 
+/// What tells a session from others: it may change role and what it calls itself.
+const SESSION: [Dimension; 5] = [Dimension::Session, Dimension::User, Dimension::Database, Dimension::Application, Dimension::Client];
+
 fn percent(active: &Active, samples: u64) -> f64 {
-    100.0 * active.seconds(samples) / active.seconds(active.busy()).max(f64::MIN_POSITIVE)
+    100.0 * active.sampled.seconds(samples) / active.sampled.seconds(active.busy()).max(f64::MIN_POSITIVE)
 }
 
-fn shares(active: &Active, key: usize) -> Vec<ShareOfTime> {
+fn shares(active: &Active, by: Dimension) -> Vec<ShareOfTime> {
     let mut samples: BTreeMap<Option<&str>, u64> = BTreeMap::new();
-    for (cell, count) in active.who.cells().filter(|(cell, _)| is_foreground(&cell.keys[5]) && class(&cell.keys[6]) != WaitClass::Idle) {
-        *samples.entry(cell.keys[key].text()).or_default() += count.samples;
+    let who = &active.who;
+    for (cell, count) in who.cells().filter(|(cell, _)| is_foreground(who, cell) && class(who, cell) != WaitClass::Idle) {
+        *samples.entry(who.key(cell, by).text()).or_default() += count.samples;
     }
     let share = |(name, samples): (Option<&str>, u64)| ShareOfTime {
         name: name.map(str::to_owned),
-        seconds: active.seconds(samples),
-        average_sessions: active.average(samples),
+        seconds: active.sampled.seconds(samples),
+        average_sessions: active.sampled.average(samples),
         percent: percent(active, samples),
     };
     super::top(samples.into_iter().map(share).collect(), MOST, |share| share.seconds)
 }
 
 fn sessions(active: &Active) -> Vec<SessionTime> {
-    let mut sessions: HashMap<&[Key], SessionTime> = HashMap::new();
-    for (cell, count) in active.who.cells().filter(|(cell, _)| is_foreground(&cell.keys[5])) {
-        let Key::Session(pid, started) = cell.keys[0] else { continue };
-        let text = |key: usize| cell.keys[key].text().map(str::to_owned);
-        let row = sessions.entry(&cell.keys[..5]).or_insert_with(|| SessionTime {
+    let who = &active.who;
+    let mut sessions: HashMap<[&Key; 5], SessionTime> = HashMap::new();
+    for (cell, count) in who.cells().filter(|(cell, _)| is_foreground(who, cell)) {
+        let Key::Session(pid, started) = *who.key(cell, Dimension::Session) else { continue };
+        let text = |by: Dimension| who.key(cell, by).text().map(str::to_owned);
+        let row = sessions.entry(SESSION.map(|by| who.key(cell, by))).or_insert_with(|| SessionTime {
             pid,
             started_at: started.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
-            user: text(1),
-            database: text(2),
-            application: text(3),
-            client: text(4),
+            user: text(Dimension::User),
+            database: text(Dimension::Database),
+            application: text(Dimension::Application),
+            client: text(Dimension::Client),
             seconds: 0.0,
             percent: 0.0,
             cpu_seconds: None,
             idle_in_transaction_seconds: 0.0,
             waits: BTreeMap::new(),
         });
-        let seconds = active.seconds(count.samples);
-        match class(&cell.keys[6]) {
-            WaitClass::Idle if is_idle(&cell.keys[7]) => row.idle_in_transaction_seconds += seconds,
+        let seconds = active.sampled.seconds(count.samples);
+        match class(who, cell) {
+            WaitClass::Idle if is_idle(who, cell) => row.idle_in_transaction_seconds += seconds,
             WaitClass::Idle => {}
             class => {
                 row.seconds += seconds;

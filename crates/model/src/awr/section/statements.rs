@@ -1,7 +1,7 @@
 //! Top SQL: the statements that took the most of each thing.
 
 use crate::ash::WaitClass;
-use crate::ash::block::Key;
+use crate::ash::block::Dimension;
 use crate::awr::active::{Active, class, is_foreground};
 use crate::awr::change::{Change, Fate};
 use crate::awr::known::Known;
@@ -345,19 +345,20 @@ fn counted(all: &mut HashMap<Which, Statement>, known: &Known<'_>, change: &Chan
 
 /// Adds what the samples of the sessions show of statements.
 fn sampled(all: &mut HashMap<Which, Statement>, active: &Active) {
-    for (cell, count) in active.statements.cells() {
-        let (Some(id), wait_class) = (cell.keys[0].query(), class(&cell.keys[4])) else { continue };
-        if wait_class == WaitClass::Idle || !is_foreground(&cell.keys[3]) {
+    let cube = &active.statements;
+    for (cell, count) in cube.cells() {
+        let (Some(id), wait_class) = (cube.key(cell, Dimension::Query).query(), class(cube, cell)) else { continue };
+        if wait_class == WaitClass::Idle || !is_foreground(cube, cell) {
             continue;
         }
-        let name = |key: &Key| key.text().map(str::to_owned);
-        let which = (id, name(&cell.keys[1]), name(&cell.keys[2]));
+        let name = |by: Dimension| cube.key(cell, by).text().map(str::to_owned);
+        let which = (id, name(Dimension::Database), name(Dimension::User));
         let statement = all.entry(which.clone()).or_default();
         if statement.fate.is_empty() {
             (statement.query_id, statement.database, statement.user) = (QueryId(which.0), which.1, which.2);
             "sampled".clone_into(&mut statement.fate);
         }
-        let seconds = active.seconds(count.samples);
+        let seconds = active.sampled.seconds(count.samples);
         *statement.active_seconds.get_or_insert(0.0) += seconds;
         *statement.waits.entry(wait_class).or_default() += seconds;
         if wait_class == WaitClass::Cpu {

@@ -47,7 +47,8 @@ impl TimeModel {
 }
 
 fn db_time(known: &Known<'_>) -> Vec<Measure> {
-    let mut figures = vec![Measure::sum("db_time", "DB time", Unit::Seconds, sampled(known, |active| active.seconds(active.busy())))];
+    let mut figures =
+        vec![Measure::sum("db_time", "DB time", Unit::Seconds, sampled(known, |active| active.sampled.seconds(active.busy())))];
     let active = match &known.active {
         Ok(active) => active,
         Err(_) => return figures,
@@ -57,13 +58,13 @@ fn db_time(known: &Known<'_>) -> Vec<Measure> {
     for (class, samples) in classes {
         let label = if class == WaitClass::Cpu { "  on CPU, or ready for it".to_owned() } else { format!("  waiting: {}", class.name()) };
         let name = format!("db_time_{}", class.name().to_lowercase());
-        figures.push(Measure::sum(&name, &label, Unit::Seconds, Ok((active.seconds(samples), active.sampled_seconds()))));
+        figures.push(Measure::sum(&name, &label, Unit::Seconds, Ok((active.sampled.seconds(samples), active.sampled.whole_seconds()))));
     }
     figures.push(Measure::sum("cpu_time", "Processor time of clients, by the operating system", Unit::Seconds, cpu_time(known)));
-    let idle = active.seconds(active.idle_in_transaction());
-    figures.push(Measure::sum("idle_in_transaction", "Idle in transaction", Unit::Seconds, Ok((idle, active.sampled_seconds()))));
-    let background = active.seconds(active.background().values().sum());
-    figures.push(Measure::sum("background", "The server's own processes", Unit::Seconds, Ok((background, active.sampled_seconds()))));
+    let idle = active.sampled.seconds(active.idle_in_transaction());
+    figures.push(Measure::sum("idle_in_transaction", "Idle in transaction", Unit::Seconds, Ok((idle, active.sampled.whole_seconds()))));
+    let background = active.sampled.seconds(active.background().values().sum());
+    figures.push(Measure::sum("background", "The server's own processes", Unit::Seconds, Ok((background, active.sampled.whole_seconds()))));
     figures
 }
 

@@ -1,6 +1,7 @@
 //! What sessions waited for: wait classes and events with average active sessions, and how they went over time.
 
 use crate::ash::WaitClass;
+use crate::ash::block::Dimension;
 use crate::awr::active::{Active, class, is_foreground};
 use crate::awr::known::Known;
 use crate::awr::page::{Cell, Chart, Section, Table};
@@ -91,7 +92,7 @@ impl Waits {
                 classes: classes(active),
                 events: events(active),
                 series: series(active),
-                step_seconds: active.step.as_secs_f64(),
+                step_seconds: active.steps.length.as_secs_f64(),
                 cores,
                 unknown: None,
             },
@@ -185,10 +186,10 @@ fn classes(active: &Active) -> Vec<ClassTime> {
     let of = |classes: &BTreeMap<WaitClass, u64>, class: WaitClass| classes.get(&class).copied().unwrap_or(0);
     let time = |class: WaitClass| ClassTime {
         wait_class: class,
-        seconds: active.seconds(of(&own, class)),
-        average_sessions: active.average(of(&own, class)),
+        seconds: active.sampled.seconds(of(&own, class)),
+        average_sessions: active.sampled.average(of(&own, class)),
         percent: share(of(&own, class), busy),
-        background_seconds: active.seconds(of(&background, class)),
+        background_seconds: active.sampled.seconds(of(&background, class)),
     };
     let mut classes: Vec<ClassTime> =
         WaitClass::ALL.into_iter().map(time).filter(|time| time.seconds + time.background_seconds > 0.0).collect();
@@ -199,13 +200,14 @@ fn classes(active: &Active) -> Vec<ClassTime> {
 fn events(active: &Active) -> Vec<EventTime> {
     type Event = (bool, WaitClass, Option<String>);
     let mut events: HashMap<Event, (u64, Vec<u64>)> = HashMap::new();
-    for (cell, count) in active.waits.cells() {
-        let wait_class = class(&cell.keys[1]);
+    let waits = &active.waits;
+    for (cell, count) in waits.cells() {
+        let wait_class = class(waits, cell);
         if wait_class == WaitClass::Idle {
             continue;
         }
-        let event = (is_foreground(&cell.keys[0]), wait_class, cell.keys[2].text().map(str::to_owned));
-        let entry = events.entry(event).or_insert_with(|| (0, vec![0; active.steps.len()]));
+        let event = (is_foreground(waits, cell), wait_class, waits.key(cell, Dimension::WaitEvent).text().map(str::to_owned));
+        let entry = events.entry(event).or_insert_with(|| (0, vec![0; active.steps.begins.len()]));
         entry.0 += count.samples;
         if let Some(place) = active.place(cell.bucket_ms) {
             entry.1[place] += count.samples;
@@ -216,10 +218,10 @@ fn events(active: &Active) -> Vec<EventTime> {
         wait_class,
         wait_event,
         foreground,
-        seconds: active.seconds(samples),
-        average_sessions: active.average(samples),
+        seconds: active.sampled.seconds(samples),
+        average_sessions: active.sampled.average(samples),
         percent: foreground.then(|| share(samples, busy)),
-        histogram: steps.iter().zip(&active.steps).map(|(samples, (_, ticks))| mean(*samples, *ticks)).collect(),
+        histogram: steps.iter().zip(&active.steps.begins).map(|(samples, (_, ticks))| mean(*samples, *ticks)).collect(),
     };
     let mut events: Vec<EventTime> = events.into_iter().map(time).collect();
     events.sort_by(|a, b| {
@@ -239,9 +241,10 @@ fn mean(samples: u64, ticks: usize) -> Option<f64> {
 }
 
 fn series(active: &Active) -> Vec<Step> {
-    let mut sums: Vec<BTreeMap<WaitClass, u64>> = vec![BTreeMap::new(); active.steps.len()];
-    for (cell, count) in active.waits.cells().filter(|(cell, _)| is_foreground(&cell.keys[0])) {
-        let class = class(&cell.keys[1]);
+    let mut sums: Vec<BTreeMap<WaitClass, u64>> = vec![BTreeMap::new(); active.steps.begins.len()];
+    let waits = &active.waits;
+    for (cell, count) in waits.cells().filter(|(cell, _)| is_foreground(waits, cell)) {
+        let class = class(waits, cell);
         if let Some(place) = active.place(cell.bucket_ms).filter(|_| class != WaitClass::Idle) {
             *sums[place].entry(class).or_default() += count.samples;
         }
@@ -251,5 +254,5 @@ fn series(active: &Active) -> Vec<Step> {
         samples: *ticks,
         classes: classes.iter().filter_map(|(class, samples)| Some((*class, mean(*samples, *ticks)?))).collect(),
     };
-    sums.iter().zip(&active.steps).map(step).collect()
+    sums.iter().zip(&active.steps.begins).map(step).collect()
 }

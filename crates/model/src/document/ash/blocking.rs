@@ -1,6 +1,7 @@
 //! Who blocked whom: from when to when, with which statements, and who was at the root of it.
 
 use crate::ash::block::{Dimension, Key};
+use crate::ash::cube::key_in;
 use crate::ash::sampled::Sampled;
 use crate::ash::scene::{KEYS, Scene, Seen, Session, below, depth, session, waits};
 use crate::ash::scope::Scope;
@@ -102,7 +103,7 @@ impl Blocking {
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub(super) fn of(past: &dyn Past, scope: &Scope, sampled: &Sampled, limit: usize) -> Result<Self> {
+    pub fn of(past: &dyn Past, scope: &Scope, sampled: &Sampled, limit: usize) -> Result<Self> {
         let scene = Scene::of(past, scope.span, INSTANTS)?;
         let factor = u32::try_from(scene.each).unwrap_or(u32::MAX);
         let pace = SignedDuration::from_secs_f64(sampled.pace_seconds * f64::from(factor));
@@ -263,16 +264,17 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn party(past: &dyn Past, (session_id, started): Session, keys: Option<&[Key]>) -> Result<Party> {
-    let text = |place: usize| keys.and_then(|keys| keys[place].text()).map(str::to_owned);
-    let sql_id = keys.and_then(|keys| keys[6].query()).map(QueryId);
+    let key = |dimension| key_in(&KEYS, keys.unwrap_or_default(), dimension);
+    let text = |dimension| key(dimension).text().map(str::to_owned);
+    let sql_id = key(Dimension::Query).query().map(QueryId);
     Ok(Party {
         session_id,
         backend_start: started.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
-        user: text(1),
-        database: text(2),
-        program: text(3),
-        client: text(4),
-        session_state: text(5),
+        user: text(Dimension::User),
+        database: text(Dimension::Database),
+        program: text(Dimension::Application),
+        client: text(Dimension::Client),
+        session_state: text(Dimension::State),
         sql_id,
         sql_text: super::sql_stats::text(past, sql_id)?,
     })

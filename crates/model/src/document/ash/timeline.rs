@@ -2,6 +2,7 @@
 
 use crate::ash::WaitClass;
 use crate::ash::block::{Columns, Dimension, Key};
+use crate::ash::cube::key_in;
 use crate::ash::sampled::Sampled;
 use crate::ash::scope::Scope;
 use crate::error::Result;
@@ -58,16 +59,17 @@ pub(super) fn of(past: &dyn Past, scope: &Scope, sampled: &Sampled, limit: usize
 }
 
 fn doing(past: &dyn Past, sampled: &Sampled, (first, last, keys): &(i64, i64, Vec<Key>)) -> Result<Doing> {
-    let sql_id = keys[4].query().map(QueryId);
+    let key = |dimension| key_in(&KEYS, keys, dimension);
+    let sql_id = key(Dimension::Query).query().map(QueryId);
     #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53 ms")]
     let apart = (last - first) as f64;
     Ok(Doing {
         first_seen: Timestamp::from_millisecond(*first).unwrap_or_default(),
         last_seen: Timestamp::from_millisecond(*last).unwrap_or_default(),
         duration_ms: apart + sampled.time_ms(1),
-        session_state: keys[1].text().unwrap_or_default().to_owned(),
-        wait_class: keys[2].wait_class(),
-        event: keys[3].text().map(str::to_owned),
+        session_state: key(Dimension::State).text().unwrap_or_default().to_owned(),
+        wait_class: key(Dimension::WaitClass).wait_class(),
+        event: key(Dimension::WaitEvent).text().map(str::to_owned),
         sql_id,
         sql_text: super::sql_stats::text(past, sql_id)?,
     })

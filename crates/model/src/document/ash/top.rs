@@ -147,7 +147,7 @@ fn load(past: &dyn Past, scope: &Scope, steps: &Steps) -> Result<Vec<Step>> {
     scope.each(past, crate::ash::block::Columns::of(&CLASS), &mut |block| cube.add(block))?;
     let mut sums: HashMap<i64, BTreeMap<WaitClass, u64>> = HashMap::new();
     for (cell, count) in cube.cells() {
-        let class = cell.keys[0].wait_class();
+        let class = cube.key(cell, Dimension::WaitClass).wait_class();
         if class != WaitClass::Idle {
             *sums.entry(cell.bucket_ms).or_default().entry(class).or_default() += count.samples;
         }

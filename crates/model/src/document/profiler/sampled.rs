@@ -125,9 +125,9 @@ fn text(key: &Key) -> Option<String> {
 fn events(waits: &Cube, sampled: &Sampled) -> Vec<Wait> {
     let all = waits.total().samples.max(1);
     let event = |(cell, count): (&crate::ash::cube::Cell, crate::ash::cube::Count)| {
-        let wait_class = text(&cell.keys[0]).unwrap_or_default();
+        let wait_class = text(waits.key(cell, Dimension::WaitClass)).unwrap_or_default();
         Wait {
-            event: text(&cell.keys[1]).unwrap_or_else(|| wait_class.clone()),
+            event: text(waits.key(cell, Dimension::WaitEvent)).unwrap_or_else(|| wait_class.clone()),
             wait_class,
             wait_time_ms: sampled.time_ms(count.samples),
             wait_count: count.samples,
@@ -142,7 +142,8 @@ fn activity(over_time: &Cube, sampled: &Sampled, most: usize) -> Vec<Activity> {
     let steps = sampled.steps(most);
     let mut by_step: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
     for (cell, count) in over_time.cells() {
-        *by_step.entry(cell.bucket_ms).or_default().entry(text(&cell.keys[0]).unwrap_or_default()).or_default() += count.samples;
+        let class = text(over_time.key(cell, Dimension::WaitClass)).unwrap_or_default();
+        *by_step.entry(cell.bucket_ms).or_default().entry(class).or_default() += count.samples;
     }
     let of = |(at, ticks): &(Timestamp, usize)| {
         let seen = by_step.get(&at.as_millisecond()).cloned().unwrap_or_default();
@@ -154,10 +155,10 @@ fn activity(over_time: &Cube, sampled: &Sampled, most: usize) -> Vec<Activity> {
 
 fn runners(clients: &Cube, sampled: &Sampled) -> Vec<Runner> {
     let runner = |(cell, count): (&crate::ash::cube::Cell, crate::ash::cube::Count)| Runner {
-        user: text(&cell.keys[0]),
-        database: text(&cell.keys[1]),
-        application: text(&cell.keys[2]),
-        client: text(&cell.keys[3]),
+        user: text(clients.key(cell, Dimension::User)),
+        database: text(clients.key(cell, Dimension::Database)),
+        application: text(clients.key(cell, Dimension::Application)),
+        client: text(clients.key(cell, Dimension::Client)),
         active_time_ms: sampled.time_ms(count.samples),
     };
     clients.top().into_iter().take(RUNNERS).map(runner).collect()
@@ -169,6 +170,6 @@ fn cpu_ms(waits: &Cube, sampled: &Sampled) -> Option<f64> {
     if total.cpu_known > 0 {
         return Some(total.cpu_ms);
     }
-    let on_cpu = waits.cells().filter(|(cell, _)| cell.keys[0].text() == Some(WaitClass::Cpu.name()));
+    let on_cpu = waits.cells().filter(|(cell, _)| waits.key(cell, Dimension::WaitClass).text() == Some(WaitClass::Cpu.name()));
     Some(sampled.time_ms(on_cpu.map(|(_, count)| count.samples).sum()))
 }
