@@ -77,7 +77,9 @@ fn properties(schema: &Schema) -> io::Result<WriterProperties> {
 pub(super) fn read(path: &Path, columns: Option<&[&str]>, span_ms: (i64, i64), each: &mut dyn FnMut(&RecordBatch)) -> io::Result<()> {
     let file = Opened::open(path)?;
     for group in file.groups_within(span_ms) {
-        file.read(group, columns)?.iter().for_each(&mut *each);
+        for batch in file.batches(group, columns)? {
+            each(&batch?);
+        }
     }
     Ok(())
 }
@@ -108,10 +110,15 @@ impl Opened {
 
     /// Reads those of these columns that are there, of one row group.
     pub(super) fn read(&self, group: usize, columns: Option<&[&str]>) -> io::Result<Vec<RecordBatch>> {
+        self.batches(group, columns)?.collect()
+    }
+
+    /// The same, of which one batch at a time is in memory.
+    fn batches(&self, group: usize, columns: Option<&[&str]>) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>> + use<>> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, self.metadata.clone());
         let mask = columns.map_or_else(ProjectionMask::all, |columns| mask(builder.schema(), builder.parquet_schema(), columns));
         let reader = builder.with_batch_size(BATCH).with_row_groups(vec![group]).with_projection(mask).build().map_err(failed)?;
-        reader.map(|batch| batch.map_err(io::Error::other)).collect()
+        Ok(reader.map(|batch| batch.map_err(io::Error::other)))
     }
 }
 
