@@ -15,6 +15,7 @@ pub mod figures;
 pub mod fingerprint;
 pub mod health;
 pub mod locktree;
+pub mod logline;
 pub mod metric;
 pub mod past;
 pub mod pgdata;

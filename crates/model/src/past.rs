@@ -3,11 +3,15 @@
 //! The model stays free of files: whoever has a history (the store, or [`Memory`]) implements [`Past`].
 
 mod memory;
+pub mod plans;
 
 pub use memory::Memory;
+pub use plans::{NewPlan, PlanChange, PlanOrigin, PlanSeen};
 
 use crate::ash::block::{Block, Wanted};
 use crate::error::{Error, Kind, Result};
+use crate::plan::Plan;
+use crate::query_id::QueryId;
 use crate::sample::{Probe, Readings, Taken, Text, Unknown};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -163,6 +167,19 @@ pub trait Past {
     /// # Errors
     /// As [`Past::sessions`].
     fn text(&self, query_id: i64) -> Result<Option<Text>>;
+
+    /// The plans that began to be seen before the end of a stretch of time: of one statement, or of all that
+    /// were seen with a plan within it.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn plans(&self, query_id: Option<QueryId>, span: Span) -> Result<Vec<PlanSeen>>;
+
+    /// The newest plan of a statement with which it was executed by a client, and when.
+    ///
+    /// # Errors
+    /// As [`Past::sessions`].
+    fn captured_plan(&self, query_id: QueryId) -> Result<Option<(Timestamp, Plan)>>;
 
     /// The snapshots there are, oldest first.
     ///

@@ -164,6 +164,9 @@ impl Look {
         if probe.spec().origin == Origin::Host {
             return self.of_host(probe).await.map_err(Failure::Probe);
         }
+        if probe.spec().origin == Origin::Log {
+            return Err(Failure::Probe(Unknown::new(Reason::Absent, "the server's log is read by an agent beside the server, from when it starts")));
+        }
         let mut taken = probe.empty(Timestamp::now());
         let asked = Instant::now();
         self.prober.run(self.session.client(), probe, &mut self.texts, &mut taken).await?;

@@ -10,6 +10,7 @@ pub mod lists;
 pub mod measure;
 pub mod page;
 pub mod period;
+pub mod plan_changes;
 pub mod report;
 pub mod request;
 pub mod section;

@@ -113,7 +113,7 @@ impl Report {
             vacuum: Vacuum::build(&known),
             replication: Replication::build(&known),
             slru: Slru::build(&known),
-            plans: Plans::build(),
+            plans: Plans::build(&known),
             settings: Settings::build(&known),
             host: Host::build(&known),
         })

@@ -22,6 +22,9 @@ section! {
         password_file: Option<PathBuf> = none, now;
         /// The server's data directory, if it is on this machine. It opens what SQL does not tell: processes, memory, disks.
         data_directory: Option<PathBuf> = none, now;
+        /// The server's log, where it is a file on this machine that the server's own settings do not tell: what `pg_ctl --log` or a service
+        /// manager writes its standard error to. What the logging collector writes is found by itself from `data_directory`.
+        log_file: Option<PathBuf> = none, now;
         /// Databases whose tables, indexes and sequences are watched.
         databases: Selection = "'all'", now;
         /// Databases left out of `databases = "all"`. Templates and databases that allow no connections always are.
@@ -55,6 +58,7 @@ impl Server {
             dsn,
             password_file: None,
             data_directory: None,
+            log_file: None,
             databases: default("databases"),
             exclude_databases: Vec::new(),
             max_databases: default("max_databases"),

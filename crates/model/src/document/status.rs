@@ -195,6 +195,7 @@ impl Document for Status {
         Probe::HostCpu,
         Probe::HostMemory,
         Probe::HostFilesystem,
+        Probe::LogReading,
     ];
     const FRESH: &'static [Probe] = &[Probe::Server, Probe::Database, Probe::Connections];
     const NEEDS_RATES: bool = true;
@@ -223,14 +224,15 @@ impl Document for Status {
             memory: host::memory(known, &mut unknown),
             disk: host::disk(known, &mut unknown),
             replication: replication::lag(known, &mut unknown),
-            errors: Errors { rate_per_minute: unknown.take("errors.rate_per_minute", Err(server_log())) },
+            errors: Errors { rate_per_minute: unknown.take("errors.rate_per_minute", error_rate(view)) },
             unknown,
         })
     }
 }
 
-fn server_log() -> Unknown {
-    Unknown::new(Reason::Absent, "pgtend does not read the server's log yet")
+fn error_rate(view: &View) -> Result<f64, Unknown> {
+    let reading = view.readings.log_reading.current().map_err(Clone::clone)?;
+    reading.rows.first().map(|row| row.errors_per_minute).ok_or_else(|| Unknown::new(Reason::Pending, "the log was not read yet"))
 }
 
 fn link(link: &Link) -> (&'static str, Option<Timestamp>, Option<&Error>) {

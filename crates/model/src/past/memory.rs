@@ -1,9 +1,11 @@
 //! A past that is kept in memory: of a look without an agent, which lasts minutes, and of tests.
 
-use super::{Baseline, Frame, Past, Snapshot, Span, TickMark};
+use super::{Baseline, Frame, NewPlan, Past, PlanOrigin, PlanSeen, Snapshot, Span, TickMark};
 use crate::ash::block::{Block, Wanted};
 use crate::ash::{Filter, Ring};
 use crate::error::{Error, Kind, Result};
+use crate::plan::Plan;
+use crate::query_id::QueryId;
 use crate::sample::{Probe, Readings, Reason, Taken, Text, Unknown};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +19,7 @@ pub struct Memory {
     texts: HashMap<i64, Text>,
     snapshots: Vec<Snapshot>,
     baselines: Vec<Baseline>,
+    plans: Vec<NewPlan>,
 }
 
 impl Memory {
@@ -60,6 +63,11 @@ impl Memory {
     /// Remembers the text of a statement.
     pub fn add_text(&mut self, query_id: i64, text: Text) {
         self.texts.insert(query_id, text);
+    }
+
+    /// Remembers a plan.
+    pub fn add_plan(&mut self, plan: NewPlan) {
+        self.plans.push(plan);
     }
 
     /// Numbers an instant as a snapshot, from what was read at or before it.
@@ -137,6 +145,35 @@ impl Past for Memory {
 
     fn text(&self, query_id: i64) -> Result<Option<Text>> {
         Ok(self.texts.get(&query_id).cloned())
+    }
+
+    fn plans(&self, query_id: Option<QueryId>, span: Span) -> Result<Vec<PlanSeen>> {
+        let wanted = |plan: &&NewPlan| query_id.is_none_or(|id| id == plan.query_id) && plan.first < span.end;
+        let mut seen: Vec<PlanSeen> = Vec::new();
+        for plan in self.plans.iter().filter(wanted) {
+            let hash = plan.plan.shape();
+            let same = |known: &&mut PlanSeen| (known.query_id, known.origin, &known.plan_hash) == (plan.query_id, plan.origin, &hash);
+            match seen.iter_mut().find(same) {
+                Some(known) => (known.last_seen, known.times_seen) = (plan.last, known.times_seen + plan.times),
+                None => seen.push(PlanSeen {
+                    query_id: plan.query_id,
+                    database: plan.database.as_ref().map(ToString::to_string),
+                    plan_hash: hash,
+                    plan: plan.plan.one_line(),
+                    origin: plan.origin,
+                    first_seen: plan.first,
+                    last_seen: plan.last,
+                    times_seen: plan.times,
+                    mean_duration_ms: plan.duration_ms,
+                }),
+            }
+        }
+        Ok(seen)
+    }
+
+    fn captured_plan(&self, query_id: QueryId) -> Result<Option<(Timestamp, Plan)>> {
+        let captured = |plan: &&NewPlan| plan.query_id == query_id && plan.origin == PlanOrigin::AutoExplain;
+        Ok(self.plans.iter().rfind(captured).map(|plan| (plan.last, plan.plan.clone())))
     }
 
     fn snapshots(&self) -> Result<Vec<Snapshot>> {

@@ -9,6 +9,7 @@ pub mod finding;
 mod node;
 mod parse;
 mod shape;
+pub mod text;
 
 pub use explained::{Explained, Source, TableFacts};
 pub use finding::{Finding, Problem, Severity};

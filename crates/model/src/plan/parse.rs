@@ -7,7 +7,7 @@ use crate::query_id::QueryId;
 use serde_json::{Map, Value};
 
 /// Conditions and keys, in the order in which they are shown.
-const CONDITIONS: &[&str] = &[
+pub(super) const CONDITIONS: &[&str] = &[
     "Index Cond",
     "Recheck Cond",
     "TID Cond",

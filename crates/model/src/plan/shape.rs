@@ -12,7 +12,8 @@ pub fn hash(root: &Node) -> String {
 
 fn write_shape(node: &Node, out: &mut String) {
     let part = |part: &Option<String>| part.clone().unwrap_or_default();
-    let what = [Some(node.title.clone()), node.relationship.clone(), node.schema.clone(), node.table.clone(), node.index.clone()];
+    // Not the schema and not what a step is to the one above: EXPLAIN tells them in some of its forms only.
+    let what = [Some(node.title.clone()), node.table.clone(), node.index.clone()];
     what.iter().for_each(|piece| {
         let _never_fails = write!(out, "{}\u{1f}", part(piece));
     });

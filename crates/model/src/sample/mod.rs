@@ -33,6 +33,7 @@ pub mod indexes;
 pub mod io;
 pub mod lock_waits;
 pub mod locks;
+pub mod log;
 pub mod prepared_transactions;
 pub mod progress;
 pub mod recovery;

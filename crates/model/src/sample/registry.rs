@@ -4,7 +4,7 @@ use super::{DecodeError, Row, RowSource, Sample, Slot, Unknown};
 use super::{
     activity, aios, archiver, backend_io, bgwriter, buffercache, checkpointer, connections, database, database_size, extensions,
     file_settings, functions, hba, host_cpu, host_disk, host_filesystem, host_memory, host_network, host_pressure, host_process,
-    idle_sessions, indexes, io, lock_waits, locks, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles,
+    idle_sessions, indexes, io, lock_waits, locks, log, prepared_transactions, progress, recovery, recovery_conflicts, replication, roles,
     sequences, server, session_locks, settings, slots, slru, ssl, statements, subscription, tables, wait_events, wal, wal_files,
     wal_receiver,
 };
@@ -19,6 +19,8 @@ pub enum Origin {
     Query,
     /// /proc and the file systems of the server's host; only where the agent runs beside the server.
     Host,
+    /// The server's log; only where the agent runs beside the server and may read it.
+    Log,
 }
 
 /// What one run of a probe covers.
@@ -335,6 +337,12 @@ probes! {
     file_settings: FileSettings = file_settings::FileSetting, Query, Server, every 600.0 s;
     /// The rules of client authentication, errors included.
     hba: Hba = hba::HbaRule, Query, Server, every 600.0 s;
+    /// Messages of the server's log that tell of something wrong, or of the server's own work.
+    log: Log = log::LogEvent, Log, Server, every 5.0 s;
+    /// Messages of the server's log, counted.
+    log_messages: LogMessages = log::LogMessages, Log, Server, every 5.0 s;
+    /// How reading the server's log goes.
+    log_reading: LogReading = log::LogReading, Log, Server, every 5.0 s;
     /// Every session, idle ones too; on demand.
     sessions: Sessions = activity::Activity, Query, Server, every 0.0 s;
     /// What each blocked session waits for; on demand.

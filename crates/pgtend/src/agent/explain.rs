@@ -2,8 +2,11 @@
 
 use super::Agent;
 use super::server::Server;
+use jiff::Timestamp;
+use pgtend_model::document::profiler;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::plan::Explained;
+use pgtend_model::past::{NewPlan, PlanOrigin};
+use pgtend_model::plan::{Explained, Source};
 use pgtend_model::plan::ask::Request;
 use std::time::Duration;
 
@@ -33,6 +36,23 @@ impl Agent {
             settings.server.connect_timeout,
             &settings.server.application_name,
         );
-        Box::pin(asked).await.map_err(|error| error.at(format!("server {}", server.name())))
+        let explained = Box::pin(asked).await.map_err(|error| error.at(format!("server {}", server.name())))?;
+        if settings.awr.enabled {
+            server.remember_plans(vec![seen(server, &explained)]);
+        }
+        Ok(explained)
     }
+}
+
+/// What is remembered of a plan that was asked for.
+fn seen(server: &Server, explained: &Explained) -> NewPlan {
+    let view = server.view();
+    let rows = view.readings.statements.latest.as_ref().map_or(&[][..], |sample| &sample.rows);
+    let texts = view.statement_texts.iter().map(|(id, text)| (*id, text));
+    let query_id = profiler::find(explained.query_id, &explained.sql, rows, texts);
+    let origin = match explained.source {
+        Source::Generic | Source::ForcedGeneric => PlanOrigin::GenericPlan,
+        Source::Planned | Source::Executed | Source::AutoExplain => PlanOrigin::Explain,
+    };
+    NewPlan::once(query_id, Some(explained.database.as_str().into()), origin, Timestamp::now(), explained.plan.clone())
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pgtend_model::ash::Tick;
 use pgtend_model::config::Effective;
 use pgtend_model::error::Result;
+use pgtend_model::past::NewPlan;
 use pgtend_model::sample::{Probe, Taken, Text, Unknown};
 use pgtend_store::history::{History, Origin, Policy, Recorder};
 use std::collections::HashSet;
@@ -31,6 +32,7 @@ enum Message {
     Reading { server: Arc<str>, at: Timestamp, took: Duration, taken: Box<Taken> },
     Unknown { server: Arc<str>, at: Timestamp, probe: Probe, why: Unknown },
     Texts { server: Arc<str>, texts: Vec<(i64, Text)> },
+    Plans { server: Arc<str>, plans: Vec<NewPlan> },
     Flush(oneshot::Sender<()>),
 }
 
@@ -105,6 +107,12 @@ impl Recording {
     pub(super) fn texts(&self, server: &Arc<str>, texts: Vec<(i64, Text)>) {
         if !texts.is_empty() {
             self.send(Message::Texts { server: server.clone(), texts });
+        }
+    }
+
+    pub(super) fn plans(&self, server: &Arc<str>, plans: Vec<NewPlan>) {
+        if !plans.is_empty() {
+            self.send(Message::Plans { server: server.clone(), plans });
         }
     }
 
@@ -192,6 +200,11 @@ impl Writer {
             Message::Reading { server, at, took, taken } => self.recorder.reading(&server, at, took, &taken),
             Message::Unknown { server, at, probe, why } => self.recorder.unknown(&server, at, probe, &why),
             Message::Texts { server, texts } => self.keep(&server, &texts, Origin::Statements),
+            Message::Plans { server, plans } => {
+                if let Err(error) = self.recorder.plans(&server, &plans) {
+                    tracing::error!(server = &*server, error = error.what, place = error.place, "plans could not be kept");
+                }
+            }
             Message::Flush(done) => {
                 self.flush();
                 let _nobody_waits_any_more = done.send(());

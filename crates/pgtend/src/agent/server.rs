@@ -6,6 +6,7 @@ use super::settings::Settings;
 use arc_swap::ArcSwap;
 use pgtend_model::ash::Ring;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::past::NewPlan;
 use pgtend_model::sample::registry::SPECS;
 use pgtend_model::sample::{Probe, Reason, Unknown};
 use pgtend_model::view::View;
@@ -102,6 +103,11 @@ impl Server {
     pub async fn whole_past(&self) -> Remembered {
         self.recording.flushed().await;
         self.past()
+    }
+
+    /// Remembers plans of its statements.
+    pub(super) fn remember_plans(&self, plans: Vec<NewPlan>) {
+        self.recording.plans(&self.name, plans);
     }
 
     /// Samples of all servers that are lost since the agent started.

@@ -123,6 +123,10 @@ impl Settings {
             let detail = "figures of the host need the agent on the server's machine, and data_directory in its [[server]] section";
             return Some(Unknown::new(Reason::Remote, detail));
         }
+        if probe.spec().origin == Origin::Log && self.server.data_directory.is_none() && self.server.log_file.is_none() {
+            let detail = "the server's log needs the agent on the server's machine, and data_directory in its [[server]] section";
+            return Some(Unknown::new(Reason::Remote, detail));
+        }
         None
     }
 }

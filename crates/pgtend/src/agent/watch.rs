@@ -195,7 +195,7 @@ impl Watch {
             self.per_database(session, prober, &per_database, ends).await?;
         }
         let view = self.server.view();
-        for probe in probes.iter().filter(|probe| probe.spec().origin == Origin::Host) {
+        for probe in probes.iter().filter(|probe| probe.spec().origin != Origin::Query && **probe != Probe::Log) {
             match view.readings.taken(*probe) {
                 Ok(taken) => self.memory.reading(&taken),
                 Err(unknown) => self.memory.unknown(*probe, &unknown),

@@ -148,7 +148,7 @@ struct Told<'a>(&'a Document);
 
 impl Tabular for Told<'_> {
     fn tables(&self) -> Vec<Table> {
-        vec![costs(self.0), waits(self.0), users(self.0), unknown(self.0)]
+        vec![costs(self.0), waits(self.0), users(self.0), plans(self.0), changes(self.0), unknown(self.0)]
     }
 }
 
@@ -203,6 +203,38 @@ fn users(profile: &Document) -> Table {
             who.database.as_str().into(),
             show_count(who.calls).into(),
             ms(who.total_execution_time_ms).into(),
+        ]);
+    }
+    table
+}
+
+fn plans(profile: &Document) -> Table {
+    let mut table = Table::new("Plans that it was seen with", &["hash", "from", "to", ">times", ">mean", "seen by", "plan"]);
+    for seen in &profile.plans {
+        table.push::<Cell>([
+            seen.plan_hash.as_str().into(),
+            format!("{:.0}", seen.first_seen).into(),
+            format!("{:.0}", seen.last_seen).into(),
+            show_count(seen.times_seen).into(),
+            seen.mean_duration_ms.map_or_else(|| "–".to_owned(), ms).into(),
+            seen.origin.word().into(),
+            seen.plan.as_str().into(),
+        ]);
+    }
+    table
+}
+
+fn changes(profile: &Document) -> Table {
+    let columns = ["at", ">mean before", ">mean since", "hash before", "hash since"];
+    let mut table = Table::new("Plan changes in the period", &columns);
+    let shown = |mean: Option<f64>| mean.map_or_else(|| "–".to_owned(), ms);
+    for change in &profile.plan_changes {
+        table.push::<Cell>([
+            format!("{:.0}", change.at).into(),
+            shown(change.mean_before_ms).into(),
+            shown(change.mean_after_ms).into(),
+            change.before_hash.as_str().into(),
+            change.after_hash.as_str().into(),
         ]);
     }
     table

@@ -1,4 +1,6 @@
-//! The catalog: texts of statements, snapshots and baselines, in one SQLite file beside the history.
+//! The catalog: texts of statements, plans, snapshots and baselines, in one SQLite file beside the history.
+
+mod plans;
 
 use crate::state::committed;
 use jiff::Timestamp;
@@ -72,6 +74,7 @@ impl Catalog {
         connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "normal").map_err(failed)?;
         connection.execute_batch(SCHEMA).map_err(failed)?;
+        connection.execute_batch(plans::SCHEMA).map_err(failed)?;
         Ok(Self { path: path.to_owned(), uri: uri(path, "mode=ro"), connection: Mutex::new(connection) })
     }
 

@@ -9,6 +9,7 @@ use super::{History, failed};
 use jiff::Timestamp;
 use pgtend_model::ash;
 use pgtend_model::error::Result;
+use pgtend_model::past::NewPlan;
 use pgtend_model::sample::{Probe, Taken, Text, Unknown};
 use std::collections::HashMap;
 use std::fs::File;
@@ -80,6 +81,14 @@ impl Recorder {
     /// `System` when they cannot be written.
     pub fn texts(&mut self, server: &str, texts: &[(i64, Text)], origin: Origin, now: Timestamp) -> Result<()> {
         self.history.catalog().keep_texts(server, texts, origin, now)
+    }
+
+    /// Keeps plans of statements.
+    ///
+    /// # Errors
+    /// `System` when they cannot be written.
+    pub fn plans(&mut self, server: &str, plans: &[NewPlan]) -> Result<()> {
+        self.history.catalog().keep_plans(server, plans)
     }
 
     fn writing(&mut self, server: &str) -> &mut Writing {

@@ -14,7 +14,9 @@ use arrow_array::types::{TimestampMillisecondType, UInt32Type};
 use jiff::{SignedDuration, Timestamp};
 use pgtend_model::ash::block::{Block, Wanted};
 use pgtend_model::error::Result;
-use pgtend_model::past::{Baseline, Frame, Kept, Past, Snapshot, Span, TickMark};
+use pgtend_model::past::{Baseline, Frame, Kept, Past, PlanSeen, Snapshot, Span, TickMark};
+use pgtend_model::plan::Plan;
+use pgtend_model::query_id::QueryId;
 use pgtend_model::sample::{Probe, Readings, Reason, Text, Unknown};
 use std::collections::HashMap;
 use std::io;
@@ -241,6 +243,14 @@ impl Past for Remembered {
 
     fn text(&self, query_id: i64) -> Result<Option<Text>> {
         self.history.catalog().text(&self.server, query_id)
+    }
+
+    fn plans(&self, query_id: Option<QueryId>, span: Span) -> Result<Vec<PlanSeen>> {
+        self.history.catalog().plans(&self.server, query_id, span)
+    }
+
+    fn captured_plan(&self, query_id: QueryId) -> Result<Option<(Timestamp, Plan)>> {
+        self.history.catalog().captured_plan(&self.server, query_id)
     }
 
     fn snapshots(&self) -> Result<Vec<Snapshot>> {

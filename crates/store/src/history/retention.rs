@@ -101,6 +101,7 @@ impl History {
         self.catalog().forget_baselines(before(policy.baseline_keep)).map_err(told)?;
         self.catalog().forget_snapshots(before(policy.awr_keep)).map_err(told)?;
         self.catalog().forget_texts(before(policy.awr_keep.max(policy.ash_keep).max(policy.baseline_keep))).map_err(told)?;
+        self.catalog().forget_plans(before(policy.awr_keep.max(policy.baseline_keep))).map_err(told)?;
         let kept = self.kept()?;
         let mut gone: Vec<PathBuf> = Vec::new();
         for (ash, keep, most) in [(true, policy.ash_keep, policy.ash_max_bytes), (false, policy.awr_keep, policy.awr_max_bytes)] {

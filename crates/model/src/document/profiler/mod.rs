@@ -9,11 +9,12 @@ pub use find::find;
 pub use sampled::{Activity, Runner, Wait};
 
 use super::Unknowns;
-use crate::awr::section::plans::PlanChange;
+use crate::awr::plan_changes;
+use crate::awr::section::plans::not_seen;
 use crate::error::{Error, Kind, Result};
-use crate::past::{Past, Span};
+use crate::past::{Past, PlanChange, PlanSeen, Span};
 use crate::plan::ask::Request as ExplainRequest;
-use crate::plan::{Explained, Finding, Node, Source};
+use crate::plan::{Explained, Finding, Node, Plan, Source};
 use crate::query_id::QueryId;
 use crate::sample::{Probe, Reason, Text, Unknown};
 use crate::view::View;
@@ -25,6 +26,8 @@ use utoipa::{IntoParams, ToSchema};
 pub const PROBES: &[Probe] = &[Probe::Statements, Probe::StatementsInfo, Probe::Database, Probe::Roles, Probe::Settings];
 /// The period unless one is named.
 const USUAL: SignedDuration = SignedDuration::from_hours(1);
+/// Plans told at most.
+const MOST_PLANS: usize = 100;
 
 /// The profile of a statement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -56,8 +59,12 @@ pub struct Profile {
     pub users: Vec<Who>,
     /// By whom it is run, as sessions were seen.
     pub run_by: Vec<Runner>,
-    /// Other plans that it had in the period.
+    /// Other plans that it had in the period, and what they did to its time.
     pub plan_changes: Vec<PlanChange>,
+    /// Plans that it was seen with, of all that is remembered, the newest first.
+    pub plans: Vec<PlanSeen>,
+    /// The newest plan with which it was executed, as auto_explain logged it.
+    pub captured_plan: Option<CapturedPlan>,
     /// What to know about the answer.
     pub notes: Vec<String>,
     /// Why figures are null.
@@ -78,6 +85,20 @@ pub struct ExecutionPlan {
     pub planning_time_ms: Option<f64>,
     /// The plan's topmost step.
     #[serde(flatten)]
+    pub root: Node,
+}
+
+/// A plan that auto_explain logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProfileCapturedPlan)]
+pub struct CapturedPlan {
+    /// When that execution ended.
+    pub at: Timestamp,
+    /// What the plan is, without costs, constants and figures.
+    pub plan_hash: String,
+    /// How long it took, in ms; null where it was not measured.
+    pub execution_time_ms: Option<f64>,
+    /// The plan's topmost step.
     pub root: Node,
 }
 
@@ -155,8 +176,9 @@ impl Profile {
         if sql.is_none() {
             unknown.note("sql", Unknown::new(Reason::Absent, "the text was not fetched yet, or the server gave it up"));
         }
-        let why = "plans are not remembered yet: auto_explain writes them to the server's log, which pgtend does not read yet";
-        unknown.note("plan_changes", Unknown::new(Reason::Absent, why));
+        let plans = plans(materials.past, query_id, &mut unknown)?;
+        let newest = materials.view.readings.statements.latest.as_deref().filter(|_| params.to.is_none());
+        let plan_changes = plan_changes::of(materials.past, period, Some(query_id), newest)?;
         unknown.note("execution_plan.actual_cost", Unknown::new(Reason::Absent, "PostgreSQL measures time, and no cost"));
         let mut statistics = counted.statistics;
         if let Some(statistics) = &mut statistics {
@@ -177,9 +199,29 @@ impl Profile {
             activity: sampled.activity,
             users: counted.users,
             run_by: sampled.run_by,
-            plan_changes: Vec::new(),
+            plan_changes,
+            captured_plan: materials.past.captured_plan(query_id)?.map(|(at, plan)| CapturedPlan::of(at, plan)),
+            plans,
             unknown,
         })
+    }
+}
+
+/// The plans that it was seen with, the newest first.
+fn plans(past: &dyn Past, query_id: QueryId, unknown: &mut Unknowns) -> Result<Vec<PlanSeen>> {
+    let ever = Span::new(Timestamp::MIN, Timestamp::MAX);
+    let mut plans = past.plans(Some(query_id), ever)?;
+    plans.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then(b.first_seen.cmp(&a.first_seen)));
+    plans.truncate(MOST_PLANS);
+    if let Some(why) = not_seen(&plans) {
+        unknown.note("plan_changes", why);
+    }
+    Ok(plans)
+}
+
+impl CapturedPlan {
+    fn of(at: Timestamp, plan: Plan) -> Self {
+        Self { at, plan_hash: plan.shape(), execution_time_ms: plan.time_ms(), root: plan.root }
     }
 }
 

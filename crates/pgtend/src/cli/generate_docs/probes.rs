@@ -39,6 +39,7 @@ fn probe(text: &mut String, spec: &Spec) {
     let _ = writeln!(text, "{scope}, {}.\n", cadence(spec));
     match spec.origin {
         Origin::Host => text.push_str("Read from /proc and the file systems, where the agent runs on the server's machine.\n"),
+        Origin::Log => text.push_str("Read from the server's log, where the agent runs on the server's machine: see [logs](../logs.md).\n"),
         Origin::Query => {
             let queries: Vec<String> = ranges(spec.name).map(query).collect();
             let _ = writeln!(text, "Queries: {}.", queries.join("; "));
@@ -59,6 +60,7 @@ fn origin(spec: &Spec) -> &'static str {
     match spec.origin {
         Origin::Query => "a query",
         Origin::Host => "the machine",
+        Origin::Log => "the server's log",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the catalog holds, as tables: texts, snapshots, baselines. Times are written as everywhere.
+//! What the catalog holds, as tables: texts, plans, snapshots, baselines. Times are written as everywhere.
 
 /// A table that is a view over the catalog.
 pub(super) struct View {
@@ -12,7 +12,7 @@ pub(super) struct View {
 
 const SERVER: (&str, &str, &str) = ("server", "TEXT", "The server's name in the configuration.");
 
-pub(super) const VIEWS: [View; 3] = [
+pub(super) const VIEWS: [View; 4] = [
     View {
         name: "texts",
         about: "Texts of statements, by query_id",
@@ -23,6 +23,28 @@ pub(super) const VIEWS: [View; 3] = [
             ("query_id", "INTEGER", "The statement, as in `ash` and `statements`."),
             ("text", "TEXT", "Its text, without constants where PostgreSQL's table of statements has it."),
             ("seen_at", "TEXT", "When it was seen last."),
+        ],
+    },
+    View {
+        name: "plans",
+        about: "Plans that statements were seen with, and from when to when",
+        sql: "select s.server, s.query_id, nullif(s.database, '') as database, s.hash as plan_hash, p.one_line as plan, s.origin,
+              strftime('%Y-%m-%dT%H:%M:%fZ', s.first_ms / 1000.0, 'unixepoch') as first_seen,
+              strftime('%Y-%m-%dT%H:%M:%fZ', s.last_ms / 1000.0, 'unixepoch') as last_seen, s.times as times_seen,
+              case when s.timed > 0 then s.duration_ms / s.timed end as mean_duration_ms, p.body as plan_json
+              from catalog.plan_seen as s join catalog.plan as p on p.server = s.server and p.query_id = s.query_id and p.hash = s.hash",
+        columns: &[
+            SERVER,
+            ("query_id", "INTEGER", "The statement, as in `ash` and `statements`; its text is in `texts`."),
+            ("database", "TEXT", "Database; null where it is not known."),
+            ("plan_hash", "TEXT", "What the plan is, without costs, constants and figures."),
+            ("plan", "TEXT", "The plan in a line."),
+            ("origin", "TEXT", "How it came to be known: auto_explain, generic_plan or explain."),
+            ("first_seen", "TEXT", "When it was first seen."),
+            ("last_seen", "TEXT", "When it was last seen; a plan that is not seen for an hour begins anew."),
+            ("times_seen", "INTEGER", "How often it was seen: of executions, only those that auto_explain logged."),
+            ("mean_duration_ms", "REAL", "Mean time of the executions that were seen, in ms; null where it was only planned."),
+            ("plan_json", "TEXT", "The whole plan as JSON, as it was seen last; null where it is very large."),
         ],
     },
     View {
