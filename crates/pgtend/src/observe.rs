@@ -165,7 +165,10 @@ impl Look {
             return self.of_host(probe).await.map_err(Failure::Probe);
         }
         if probe.spec().origin == Origin::Log {
-            return Err(Failure::Probe(Unknown::new(Reason::Absent, "the server's log is read by an agent beside the server, from when it starts")));
+            return Err(Failure::Probe(Unknown::new(
+                Reason::Absent,
+                "the server's log is read by an agent beside the server, from when it starts",
+            )));
         }
         let mut taken = probe.empty(Timestamp::now());
         let asked = Instant::now();

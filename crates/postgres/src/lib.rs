@@ -7,4 +7,5 @@ pub mod files;
 pub mod host;
 pub mod probe;
 pub mod process;
+pub mod serverlog;
 pub mod signal;

@@ -23,6 +23,7 @@ pub use severity::Severity;
 pub use tally::{Tally, kept};
 
 use jiff::Timestamp;
+use std::path::PathBuf;
 
 /// One message of the server's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +75,17 @@ impl Event {
         }
         self
     }
+}
+
+/// How far a log was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The file.
+    pub file: PathBuf,
+    /// Its number in its file system: another file of the same name has another one.
+    pub inode: u64,
+    /// Bytes of it of which everything is known.
+    pub offset: u64,
 }
 
 /// A text that is there and not empty. What PostgreSQL has no value for, in a prefix, is `[unknown]`.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let rules = [
         // Within a quoted connection string quotes are doubled.
-        (r"(?i)\b((?:ssl)?password\s*=\s*)''(?:[^'])*(?:''|$)", "${1}''***''"),
+        (r"(?i)\b((?:ssl)?password\s*=\s*)''(?:[^'])*(?:''|$)", "${1}***"),
         (r"(?i)\b((?:ssl)?password\s*(?:=|to\b)?\s*)(?:e|u&)?'(?:[^']|'')*(?:'|$)", "${1}'***'"),
         (r"(?i)\b(password\s*)\$\w*\$[\s\S]*?(?:\$\w*\$|$)", "${1}'***'"),
         (r#"(?i)\b((?:ssl)?password\s*=\s*)[^\s'"&;]+"#, "${1}***"),
@@ -52,7 +52,7 @@ mod tests {
                 "create subscription s connection 'host=a password=secret user=b' publication p",
                 "create subscription s connection 'host=a password=*** user=b' publication p",
             ),
-            ("select dblink('password=''se cret'' host=a')", "select dblink('password=''***'' host=a')"),
+            ("select dblink('password=''se cret'' host=a')", "select dblink('password=*** host=a')"),
             ("connect to postgresql://joe:secret@db1/shop failed", "connect to postgresql://joe:***@db1/shop failed"),
             ("password authentication failed for user \"joe\"", "password authentication failed for user \"joe\""),
             ("select password from users where id = 7", "select password from users where id = 7"),

@@ -1,8 +1,8 @@
 //! Counts messages, and chooses which of them are kept.
 
 use super::{Event, Severity, auto_explain};
-use crate::sample::log::{LogEvent, LogMessages};
 use crate::sample::Text;
+use crate::sample::log::{LogEvent, LogMessages};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 

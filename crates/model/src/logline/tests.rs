@@ -105,7 +105,10 @@ fn each_format_tells_the_same() {
 fn any_prefix_is_recognized() {
     let cases = [
         ("%m [%p] ", "2026-11-21 05:29:13.123 UTC [17] "),
-        ("%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ", "2026-11-21 05:29:13 UTC [17]: [1-1] user=joe,db=shop,app=psql,client=10.0.0.1 "),
+        (
+            "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+            "2026-11-21 05:29:13 UTC [17]: [1-1] user=joe,db=shop,app=psql,client=10.0.0.1 ",
+        ),
         ("<%n:%5p> ", "<1795238953.123:   17> "),
         ("%c %l %x %v %P [%p] %i|", "6a.1 1 0 3/4  [17] SELECT|"),
         ("%r %u %b [%p] %e: ", "10.0.0.1(4711) joe client backend [17] 22012: "),
@@ -118,7 +121,7 @@ fn any_prefix_is_recognized() {
         assert_eq!((event.severity, event.message.as_str(), event.pid), (Severity::Error, "division by zero", Some(17)), "{setting}");
         assert_eq!(event.hint.as_deref(), Some("try: another"), "{setting}");
         assert!(event.user.as_deref().is_none_or(|user| user == "joe"), "{setting}: {event:?}");
-        let second = event.at.map(|at| at.as_second());
+        let second = event.at.map(Timestamp::as_second);
         assert_eq!(second, ["%m", "%t", "%n"].iter().any(|time| setting.contains(time)).then_some(1_795_238_953), "{setting}");
     }
     let (events, _) = read(stderr(""), "FATAL:  the database system is starting up\n", 100);

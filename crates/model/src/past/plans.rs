@@ -119,7 +119,8 @@ pub struct PlanChange {
 
 /// Where statements went over to another plan, oldest first. `seen` may be in any order.
 pub fn changes(seen: &[PlanSeen], within: super::Span) -> Vec<PlanChange> {
-    let mut changes: Vec<PlanChange> = seen.iter().filter(|new| within.contains(new.first_seen)).filter_map(|new| change(new, seen)).collect();
+    let mut changes: Vec<PlanChange> =
+        seen.iter().filter(|new| within.contains(new.first_seen)).filter_map(|new| change(new, seen)).collect();
     changes.sort_by(|a, b| a.at.cmp(&b.at).then(a.query_id.cmp(&b.query_id)));
     changes
 }

@@ -10,7 +10,8 @@ use regex::{Captures, Regex};
 use std::sync::LazyLock;
 
 /// Kinds of step that read or write a table; others name what they read in another way.
-const OF_TABLES: [&str; 8] = ["Seq Scan", "Sample Scan", "Index Scan", "Index Only Scan", "Heap Scan", "Tid Scan", "Range Scan", "Foreign Scan"];
+const OF_TABLES: [&str; 8] =
+    ["Seq Scan", "Sample Scan", "Index Scan", "Index Only Scan", "Heap Scan", "Tid Scan", "Range Scan", "Foreign Scan"];
 const CHANGES: [&str; 4] = ["Insert", "Update", "Delete", "Merge"];
 
 #[expect(clippy::expect_used, reason = "a pattern that is written here compiles")]

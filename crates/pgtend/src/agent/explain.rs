@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use pgtend_model::document::profiler;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::past::{NewPlan, PlanOrigin};
-use pgtend_model::plan::{Explained, Source};
 use pgtend_model::plan::ask::Request;
+use pgtend_model::plan::{Explained, Source};
 use std::time::Duration;
 
 /// Plans that are made at the same time, over all servers: each takes a connection.

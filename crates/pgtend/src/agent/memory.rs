@@ -4,7 +4,8 @@ use super::recording::Recording;
 use jiff::Timestamp;
 use pgtend_model::ash::Tick;
 use pgtend_model::config::effective::Awr;
-use pgtend_model::past::remembered_every;
+use pgtend_model::logline::Position;
+use pgtend_model::past::{NewPlan, remembered_every};
 use pgtend_model::sample::{Probe, Taken, Text, Unknown};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,6 +72,26 @@ impl Memory {
     /// Remembers texts of statements.
     pub(super) fn texts(&self, texts: Vec<(i64, Text)>) {
         self.recording.texts(&self.server, texts);
+    }
+
+    /// Remembers messages of the server's log.
+    pub(super) fn events(&self, taken: &Taken) {
+        if self.remembers(taken.probe()) && !taken.is_empty() {
+            self.recording.events(&self.server, taken.at(), taken.clone());
+        }
+    }
+
+    /// Remembers plans that were executed, and the texts of those statements that nothing else tells.
+    pub(super) fn plans(&self, plans: Vec<NewPlan>, texts: Vec<(i64, Text)>) {
+        if self.awr.enabled {
+            self.recording.plans(&self.server, plans);
+            self.recording.sampled_texts(&self.server, texts);
+        }
+    }
+
+    /// Remembers how far the server's log was read.
+    pub(super) fn log_read(&self, position: Position) {
+        self.recording.log_read(&self.server, position);
     }
 
     pub(super) fn recording(&self) -> &Recording {

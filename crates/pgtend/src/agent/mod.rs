@@ -8,6 +8,7 @@ mod memory;
 mod order;
 mod recording;
 mod server;
+mod server_log;
 mod settings;
 mod snapshots;
 mod statement_texts;
@@ -101,6 +102,9 @@ impl Agent {
         self.0.tasks.spawn(format!("watch {}", server.name()), watch.run());
         if let Some(host) = host::HostWatch::new(&settings, server.clone(), self.memory(&settings), ends.clone()) {
             self.0.tasks.spawn_blocking(format!("host {}", server.name()), move || host.run());
+        }
+        if let Some(log) = server_log::LogWatch::new(&settings, server.clone(), self.memory(&settings), ends.clone()) {
+            self.0.tasks.spawn_blocking(format!("log {}", server.name()), move || log.run());
         }
         Watched { settings, server, ends }
     }

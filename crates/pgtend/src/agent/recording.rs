@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use pgtend_model::ash::Tick;
 use pgtend_model::config::Effective;
 use pgtend_model::error::Result;
+use pgtend_model::logline::Position;
 use pgtend_model::past::NewPlan;
 use pgtend_model::sample::{Probe, Taken, Text, Unknown};
 use pgtend_store::history::{History, Origin, Policy, Recorder};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -33,6 +34,9 @@ enum Message {
     Unknown { server: Arc<str>, at: Timestamp, probe: Probe, why: Unknown },
     Texts { server: Arc<str>, texts: Vec<(i64, Text)> },
     Plans { server: Arc<str>, plans: Vec<NewPlan> },
+    Events { server: Arc<str>, at: Timestamp, events: Box<Taken> },
+    Sampled { server: Arc<str>, texts: Vec<(i64, Text)> },
+    LogRead { server: Arc<str>, position: Position },
     Flush(oneshot::Sender<()>),
 }
 
@@ -116,6 +120,23 @@ impl Recording {
         }
     }
 
+    /// Rows that are events, each of which is written once.
+    pub(super) fn events(&self, server: &Arc<str>, at: Timestamp, events: Taken) {
+        self.send(Message::Events { server: server.clone(), at, events: Box::new(events) });
+    }
+
+    /// Texts of statements as they were sent.
+    pub(super) fn sampled_texts(&self, server: &Arc<str>, texts: Vec<(i64, Text)>) {
+        if !texts.is_empty() {
+            self.send(Message::Sampled { server: server.clone(), texts });
+        }
+    }
+
+    /// How far a server's log was read; it is kept once what was handed over before is durable.
+    pub(super) fn log_read(&self, server: &Arc<str>, position: Position) {
+        self.send(Message::LogRead { server: server.clone(), position });
+    }
+
     /// Waits until everything that was handed over is durable, and so can be read.
     pub async fn flushed(&self) {
         let (sender, receiver) = oneshot::channel();
@@ -162,13 +183,15 @@ struct Writer {
     recorder: Recorder,
     /// Statements whose text a session was seen with, by server.
     sampled: HashSet<(Arc<str>, i64)>,
+    /// How far logs were read, as far as it is not noted yet.
+    log_read: HashMap<Arc<str>, Position>,
     flushed: Instant,
     lost: Arc<Lost>,
 }
 
 impl Writer {
     fn new(recorder: Recorder, lost: Arc<Lost>) -> Self {
-        Self { recorder, sampled: HashSet::new(), flushed: Instant::now(), lost }
+        Self { recorder, sampled: HashSet::new(), log_read: HashMap::new(), flushed: Instant::now(), lost }
     }
 
     fn run(mut self, messages: &Receiver<Message>, ends: &CancellationToken) {
@@ -183,12 +206,18 @@ impl Writer {
             }
         }
         messages.try_iter().for_each(|message| self.take(message));
+        self.flush();
     }
 
     fn flush(&mut self) {
         self.recorder.close(Timestamp::now());
         self.flushed = Instant::now();
         self.lost.not_written.store(self.recorder.lost(), Ordering::Relaxed);
+        for (server, position) in self.log_read.drain() {
+            if let Err(error) = self.recorder.log_position(&server, &position) {
+                tracing::error!(server = &*server, error = error.what, place = error.place, "how far the log was read could not be kept");
+            }
+        }
     }
 
     fn take(&mut self, message: Message) {
@@ -200,6 +229,11 @@ impl Writer {
             Message::Reading { server, at, took, taken } => self.recorder.reading(&server, at, took, &taken),
             Message::Unknown { server, at, probe, why } => self.recorder.unknown(&server, at, probe, &why),
             Message::Texts { server, texts } => self.keep(&server, &texts, Origin::Statements),
+            Message::Events { server, at, events } => self.recorder.events(&server, at, &events),
+            Message::Sampled { server, texts } => self.keep(&server, &texts, Origin::Sampled),
+            Message::LogRead { server, position } => {
+                self.log_read.insert(server, position);
+            }
             Message::Plans { server, plans } => {
                 if let Err(error) = self.recorder.plans(&server, &plans) {
                     tracing::error!(server = &*server, error = error.what, place = error.place, "plans could not be kept");

@@ -13,6 +13,7 @@ mod harness;
 mod history;
 mod host;
 mod load;
+mod logs;
 mod metrics;
 mod probes;
 mod process;

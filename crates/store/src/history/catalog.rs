@@ -1,5 +1,6 @@
 //! The catalog: texts of statements, plans, snapshots and baselines, in one SQLite file beside the history.
 
+mod log_position;
 mod plans;
 
 use crate::state::committed;
@@ -73,8 +74,7 @@ impl Catalog {
         connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
         connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "normal").map_err(failed)?;
-        connection.execute_batch(SCHEMA).map_err(failed)?;
-        connection.execute_batch(plans::SCHEMA).map_err(failed)?;
+        make_tables(&connection).map_err(failed)?;
         Ok(Self { path: path.to_owned(), uri: uri(path, "mode=ro"), connection: Mutex::new(connection) })
     }
 
@@ -268,8 +268,12 @@ fn would_write(error: &rusqlite::Error) -> bool {
 fn empty() -> rusqlite::Result<(String, Connection)> {
     let uri = "file:/pgtend-empty-catalog?vfs=memdb".to_owned();
     let connection = Connection::open(&uri)?;
-    connection.execute_batch(SCHEMA)?;
+    make_tables(&connection)?;
     Ok((uri, connection))
+}
+
+fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
+    [SCHEMA, log_position::SCHEMA, plans::SCHEMA].into_iter().try_for_each(|schema| connection.execute_batch(schema))
 }
 
 fn uri(path: &Path, how: &str) -> String {

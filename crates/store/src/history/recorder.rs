@@ -9,6 +9,7 @@ use super::{History, failed};
 use jiff::Timestamp;
 use pgtend_model::ash;
 use pgtend_model::error::Result;
+use pgtend_model::logline::Position;
 use pgtend_model::past::NewPlan;
 use pgtend_model::sample::{Probe, Taken, Text, Unknown};
 use std::collections::HashMap;
@@ -67,6 +68,22 @@ impl Recorder {
         let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let head = Head { at_ms: to_ms(at).as_millisecond(), took_ms, whole: difference.whole };
         writing.filling.frame(taken, head, &difference.rows, &difference.gone);
+    }
+
+    /// Records rows that are events: each is written once, and never said to be gone.
+    pub fn events(&mut self, server: &str, at: Timestamp, events: &Taken) {
+        self.turn(server, at);
+        let rows: Vec<usize> = (0..events.len()).collect();
+        let head = Head { at_ms: to_ms(at).as_millisecond(), took_ms: 0, whole: true };
+        self.writing(server).filling.frame(events, head, &rows, &[]);
+    }
+
+    /// Notes how far a server's log was read, of which everything was handed over and flushed.
+    ///
+    /// # Errors
+    /// `System` when it cannot be written.
+    pub fn log_position(&self, server: &str, position: &Position) -> Result<()> {
+        self.history.catalog().keep_log_position(server, position)
     }
 
     /// Records that a probe could not be read.

@@ -14,6 +14,7 @@ use arrow_array::types::{TimestampMillisecondType, UInt32Type};
 use jiff::{SignedDuration, Timestamp};
 use pgtend_model::ash::block::{Block, Wanted};
 use pgtend_model::error::Result;
+use pgtend_model::logline::Position;
 use pgtend_model::past::{Baseline, Frame, Kept, Past, PlanSeen, Snapshot, Span, TickMark};
 use pgtend_model::plan::Plan;
 use pgtend_model::query_id::QueryId;
@@ -57,6 +58,14 @@ impl Remembered {
     /// `System` when the catalog cannot be read.
     pub fn texts(&self) -> Result<Vec<(i64, Text)>> {
         self.history.catalog().texts(&self.server)
+    }
+
+    /// How far its log was read.
+    ///
+    /// # Errors
+    /// `System` when the catalog cannot be read.
+    pub fn log_position(&self) -> Result<Option<Position>> {
+        self.history.catalog().log_position(&self.server)
     }
 
     /// Adds a snapshot under the next number.

@@ -26,7 +26,9 @@ impl Plans {
         let newest = period.end.readings.statements.latest.as_deref();
         match plan_changes::of(period.past, period.span(), None, newest) {
             Err(error) => Self { changes: Vec::new(), unknown: Some(Unknown::new(Reason::Failed, error.what)) },
-            Ok(changes) if changes.is_empty() => Self { changes, unknown: period.past.plans(None, period.span()).ok().and_then(|seen| not_seen(&seen)) },
+            Ok(changes) if changes.is_empty() => {
+                Self { changes, unknown: period.past.plans(None, period.span()).ok().and_then(|seen| not_seen(&seen)) }
+            }
             Ok(changes) => Self { changes, unknown: None },
         }
     }

@@ -45,7 +45,8 @@ const MOST_SEEN: i64 = 20_000;
 const KEEP: &str = "insert into plan (server, query_id, hash, one_line, body, body_ms, body_origin) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     on conflict (server, query_id, hash) do update set body = excluded.body, body_ms = excluded.body_ms, body_origin = excluded.body_origin
     where excluded.body_origin = 'auto_explain' or plan.body_origin <> 'auto_explain'";
-const GO_ON: &str = "update plan_seen set last_ms = max(last_ms, ?6), times = times + ?7, timed = timed + ?8, duration_ms = duration_ms + ?9
+const GO_ON: &str =
+    "update plan_seen set last_ms = max(last_ms, ?6), times = times + ?7, timed = timed + ?8, duration_ms = duration_ms + ?9
     where server = ?1 and query_id = ?2 and database = ?3 and origin = ?4 and hash = ?5 and first_ms = (
         select max(first_ms) from plan_seen
         where server = ?1 and query_id = ?2 and database = ?3 and origin = ?4 and hash = ?5 and last_ms >= ?10 and first_ms <= ?11)";
