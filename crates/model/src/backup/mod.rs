@@ -4,6 +4,7 @@ pub mod backup_label;
 pub mod file_list;
 pub mod head;
 pub mod label;
+pub mod restore_plan;
 
 pub use backup_label::BackupLabel;
 pub use file_list::{Extent, FileEntry, FileType};

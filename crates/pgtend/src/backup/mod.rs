@@ -6,6 +6,7 @@ pub mod copy;
 pub mod open;
 mod pages;
 pub mod progress;
+pub mod restore;
 pub mod take;
 mod wal_needed;
 

@@ -4,6 +4,7 @@
 mod api;
 mod ash;
 mod awr;
+mod backup;
 mod cli;
 mod config;
 mod connect;

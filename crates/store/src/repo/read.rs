@@ -85,6 +85,11 @@ impl Reader {
         self.proved(&id, plain)
     }
 
+    /// Whether this content has that name.
+    pub fn is(&self, plain: &[u8], id: [u8; 32]) -> bool {
+        self.extents.repository.keys.extent_id(plain).0 == id
+    }
+
     /// Has the pack of the next extents read as a whole: cheaper where most of it is wanted.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! configuration, `pg_hba.conf` lines and files first. Dropping a cluster stops it at once and removes its directory.
 //! A server that is not installed fails the test: `cargo xtask servers` installs them.
 
-mod account;
+pub mod account;
 mod agent;
 pub mod certificates;
 mod cluster;

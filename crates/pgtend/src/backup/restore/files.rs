@@ -1,0 +1,302 @@
+//! Writing the files of a backup, on several threads.
+
+use super::place::{Place, UNFINISHED, unfinished_text};
+use crate::backup::Progress;
+use pgtend_model::backup::file_list::EXTENT;
+use pgtend_model::backup::{FileEntry, FileType};
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::pgdata::wal::is_wal_name;
+use pgtend_postgres::process::os_user::OsUser;
+use pgtend_store::repo::read::{Extents, Place as InPack, Reader};
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// An extent that is to be written, and where.
+struct Piece {
+    id: [u8; 32],
+    at: InPack,
+    file: usize,
+    offset: u64,
+    bytes: u32,
+}
+
+/// Writes all files of a backup.
+#[derive(Debug)]
+pub struct Files<'a> {
+    /// Its files.
+    pub files: &'a [FileEntry],
+    /// Where they go.
+    pub place: &'a Place,
+    /// Who owns them.
+    pub user: &'a OsUser,
+}
+
+impl Files<'_> {
+    /// Writes on this many threads. When this returns, everything is durable but the last word: as long as the file that
+    /// it gives is there, the directory is unfinished.
+    ///
+    /// # Errors
+    /// The first failure; `Conflict` when an extent is missing or damaged.
+    pub fn write(&self, extents: &Extents, workers: usize, progress: &Progress, system_identifier: &str) -> Result<PathBuf> {
+        make(&self.place.data, 0o700)?;
+        let unfinished = self.place.data.join(UNFINISHED);
+        fs::write(&unfinished, unfinished_text(system_identifier)).map_err(|error| unwritable(&unfinished, &error))?;
+        // PostgreSQL must not start on half a cluster: its control file goes first and comes back with the rest.
+        let control = self.place.path("global/pg_control");
+        if control.exists() {
+            fs::remove_file(&control).map_err(|error| unwritable(&control, &error))?;
+        }
+        if self.place.delta {
+            self.remove_others()?;
+        }
+        self.directories()?;
+        progress.expect(self.files.iter().map(|file| file.bytes).sum());
+        self.empty_files()?;
+        let pieces = self.pieces(extents)?;
+        let packs = by_pack(&pieces);
+        let next = AtomicUsize::new(0);
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..workers.max(1) {
+                scope.spawn(|| {
+                    let mut worker = Worker { files: self, reader: extents.reader(), open: None, progress };
+                    while let Some(range) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                            return;
+                        }
+                        if let Err(error) = worker.pack(&pieces[range.clone()]) {
+                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        self.finish()?;
+        Ok(unfinished)
+    }
+
+    fn directories(&self) -> Result<()> {
+        make(&self.place.data, 0o700)?;
+        self.user.own(&self.place.data)?;
+        for path in self.place.tablespaces.values() {
+            make(path, 0o700)?;
+            self.user.own(path)?;
+        }
+        for entry in self.files {
+            let path = self.place.path(&entry.path);
+            match entry.file_type {
+                FileType::Directory => make(&path, entry.mode)?,
+                FileType::Link => self.link(entry)?,
+                FileType::File => continue,
+            }
+            if entry.file_type == FileType::Directory {
+                self.user.own(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A tablespace's link leads to where the tablespace goes now.
+    fn link(&self, entry: &FileEntry) -> Result<()> {
+        let path = self.place.data.join(&entry.path);
+        let oid = entry.path.strip_prefix("pg_tblspc/").and_then(|oid| oid.parse::<u32>().ok());
+        let target = oid.and_then(|oid| self.place.tablespaces.get(&oid).cloned()).unwrap_or_else(|| PathBuf::from(&entry.target));
+        let made = match fs::read_link(&path) {
+            Ok(there) if there == target => return Ok(()),
+            Ok(_) => fs::remove_file(&path).and_then(|()| symlink(&target, &path)),
+            Err(_) => symlink(&target, &path),
+        };
+        made.map_err(|error| unwritable(&path, &error))
+    }
+
+    /// Takes away what the backup does not have. WAL stays: what was not archived is nowhere else.
+    fn remove_others(&self) -> Result<()> {
+        let known: HashSet<PathBuf> = self.files.iter().map(|file| self.place.path(&file.path)).collect();
+        let wal = self.place.data.join("pg_wal");
+        for root in self.place.tablespaces.values().chain([&self.place.data]) {
+            remove_unknown(root, &known, &wal).map_err(|error| unwritable(root, &error))?;
+        }
+        Ok(())
+    }
+
+    fn empty_files(&self) -> Result<()> {
+        for entry in self.files.iter().filter(|entry| entry.file_type == FileType::File) {
+            let path = self.place.path(&entry.path);
+            if self.place.delta && is_other_type(&path) {
+                fs::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
+            }
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)
+                .map_err(|error| unwritable(&path, &error))?;
+            let sized = file.set_len(entry.bytes).and_then(|()| file.set_permissions(fs::Permissions::from_mode(entry.mode)));
+            sized.map_err(|error| unwritable(&path, &error))?;
+            self.user.own(&path)?;
+        }
+        Ok(())
+    }
+
+    /// All extents, in the order in which they lie in the repository.
+    fn pieces(&self, extents: &Extents) -> Result<Vec<Piece>> {
+        let mut pieces = Vec::new();
+        for (file, entry) in self.files.iter().enumerate() {
+            for (offset, bytes, extent) in entry.pieces() {
+                let at = extents.place(extent.id).ok_or_else(|| {
+                    Error::new(Kind::Conflict, format!("an extent of {} is not in the repository", entry.path))
+                        .hint("`pgtend repo verify` tells what else is missing; restore from another repository or an older backup")
+                })?;
+                pieces.push(Piece { id: extent.id, at, file, offset, bytes });
+            }
+        }
+        pieces.sort_by_key(|piece| (piece.at, piece.file, piece.offset));
+        Ok(pieces)
+    }
+
+    /// One sync for each file system instead of one a file.
+    fn finish(&self) -> Result<()> {
+        for path in self.place.tablespaces.values().chain([&self.place.data]) {
+            let synced = File::open(path).and_then(|directory| rustix::fs::syncfs(&directory).map_err(io::Error::from));
+            synced.map_err(|error| {
+                Error::new(Kind::System, format!("what was restored could not be made durable: {error}")).at(path.display().to_string())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+struct Worker<'a> {
+    files: &'a Files<'a>,
+    reader: Reader,
+    open: Option<(usize, File)>,
+    progress: &'a Progress,
+}
+
+impl Worker<'_> {
+    /// Writes what lies in one pack.
+    fn pack(&mut self, pieces: &[Piece]) -> Result<()> {
+        let Some(first) = pieces.first() else { return Ok(()) };
+        let wanted: u64 =
+            pieces.chunk_by(|a, b| a.at == b.at).filter_map(|same| same.first()).map(|piece| u64::from(piece.at.stored)).sum();
+        let last = pieces.last().map_or(0, |piece| u64::from(piece.at.offset + piece.at.stored));
+        // Where most of a pack is wanted, one read of it all is cheaper than one an extent.
+        if wanted * 2 > last {
+            self.reader.read_ahead(first.at.pack)?;
+        }
+        for same in pieces.chunk_by(|a, b| a.id == b.id) {
+            self.progress.check()?;
+            let mut content: Option<Vec<u8>> = None;
+            for piece in same {
+                if self.files.place.delta && self.is_there(piece)? {
+                    self.progress.done(u64::from(piece.bytes));
+                    continue;
+                }
+                let content = match &content {
+                    Some(content) => content,
+                    None => content.insert(self.reader.extent(piece.id)?),
+                };
+                self.write(piece, content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, piece: &Piece, content: &[u8]) -> Result<()> {
+        if content.len() != piece.bytes as usize || content.len() > EXTENT as usize * 16 {
+            return Err(Error::new(Kind::Conflict, "an extent has another length than the backup's list says")
+                .at(self.files.files[piece.file].path.clone()));
+        }
+        let path = self.files.place.path(&self.files.files[piece.file].path);
+        let file = self.file(piece.file, &path)?;
+        file.write_all_at(content, piece.offset).map_err(|error| unwritable(&path, &error))?;
+        self.progress.done(u64::from(piece.bytes));
+        self.progress.stored(u64::from(piece.bytes));
+        Ok(())
+    }
+
+    /// Whether the file has this content already.
+    fn is_there(&mut self, piece: &Piece) -> Result<bool> {
+        let path = self.files.place.path(&self.files.files[piece.file].path);
+        let file = self.file(piece.file, &path)?;
+        let mut content = vec![0; piece.bytes as usize];
+        file.read_exact_at(&mut content, piece.offset).map_err(|error| unwritable(&path, &error))?;
+        Ok(self.reader.is(&content, piece.id))
+    }
+
+    fn file(&mut self, index: usize, path: &Path) -> Result<&File> {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != index) {
+            let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| unwritable(path, &error))?;
+            self.open = Some((index, file));
+        }
+        self.open.as_ref().map(|(_, file)| file).ok_or_else(|| Error::new(Kind::Internal, "no file is open"))
+    }
+}
+
+/// The ranges of pieces that lie in the same pack.
+fn by_pack(pieces: &[Piece]) -> Vec<std::ops::Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut start = 0;
+    for chunk in pieces.chunk_by(|a, b| a.at.pack == b.at.pack) {
+        ranges.push(start..start + chunk.len());
+        start += chunk.len();
+    }
+    ranges
+}
+
+/// Removes files below a directory that are not among the known ones, and directories that are left empty by that.
+fn remove_unknown(directory: &Path, known: &HashSet<PathBuf>, wal: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_unknown(&path, known, wal)?;
+            if !known.contains(&path) && path.parent() != Some(wal) {
+                // One that is not empty holds something of ours.
+                let _ = fs::remove_dir(&path);
+            }
+        } else if !known.contains(&path) && !is_segment(&path, wal) && path.file_name() != Some(UNFINISHED.as_ref()) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_segment(path: &Path, wal: &Path) -> bool {
+    path.parent() == Some(wal) && path.file_name().and_then(|name| name.to_str()).is_some_and(is_wal_name)
+}
+
+fn is_other_type(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
+fn make(path: &Path, mode: u32) -> Result<()> {
+    let made = match fs::create_dir_all(path) {
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
+        Err(error) => Err(error),
+    };
+    made.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, and go on with --delta: what was written stays",
+        io::ErrorKind::PermissionDenied => "pgtend must run as root or as the user that is to own the directory",
+        _ => "",
+    };
+    Error::new(Kind::System, format!("a restored file cannot be written: {error}")).at(path.display().to_string()).hint(hint)
+}

@@ -1,0 +1,173 @@
+//! A restore from the plan to the last word about it.
+
+use super::files::Files;
+use super::known::known;
+use super::manifest;
+use super::place::Place;
+use super::recover::{Recover, Recovered, socket_directory};
+use super::settings::{Action, Purpose, Recovery};
+use crate::backup::{Phase, Progress};
+use pgtend_model::backup::FileEntry;
+use pgtend_model::backup::restore_plan::{self, Known, Plan, Wanted};
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::pgdata::exclusion::made_anew;
+use pgtend_model::up::Installation;
+use pgtend_postgres::process::find::{find, how_to_install};
+use pgtend_postgres::process::os_user::OsUser;
+use pgtend_store::repo::Repository;
+use pgtend_store::repo::wal::WalOwner;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// What is to be restored.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    /// From where.
+    pub repository: Repository,
+    /// Name of the server in it.
+    pub server: String,
+    /// Which of the clusters that wrote under that name; the one of the newest backup when none is named.
+    pub system_identifier: Option<String>,
+    /// To what state.
+    pub wanted: Wanted,
+    /// Into which directory.
+    pub into: PathBuf,
+    /// Whether files there that are the same may stay.
+    pub delta: bool,
+    /// Where tablespaces go, by OID or former path.
+    pub tablespace_map: BTreeMap<String, PathBuf>,
+    /// Who will own the files.
+    pub user: OsUser,
+    /// Where PostgreSQL's programs are, where they are not in the usual places.
+    pub bindir: Option<PathBuf>,
+    /// Threads.
+    pub workers: usize,
+}
+
+/// What was looked at and decided; nothing is written yet.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What to do.
+    pub plan: Plan,
+    /// Whose WAL is replayed.
+    pub owner: WalOwner,
+    /// Where it goes.
+    pub place: Place,
+    /// The files of the backup.
+    pub files: Vec<FileEntry>,
+    /// The programs of the cluster's major, if they are here.
+    pub installation: Option<Installation>,
+}
+
+/// How WAL is replayed after the files are there.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// The command that brings WAL.
+    pub restore_command: String,
+    /// Whether recovery ends before the target.
+    pub exclusive: bool,
+    /// What happens at the target.
+    pub action: Action,
+    /// What becomes of the cluster.
+    pub purpose: Purpose,
+    /// How a standby reaches its primary.
+    pub primary_conninfo: Option<String>,
+    /// Whether PostgreSQL is started to replay; otherwise it does so when somebody starts it.
+    pub run: bool,
+}
+
+impl Restore {
+    /// Looks at everything that could stand in the way, and decides.
+    ///
+    /// # Errors
+    /// When the target cannot be reached, the place cannot be used, or (where WAL is to be replayed) the programs are not here.
+    pub fn prepare(&self, runs: bool) -> Result<Prepared> {
+        let (owner, known): (WalOwner, Known) = known(&self.repository, &self.server, self.system_identifier.as_deref())?;
+        let plan = restore_plan::plan(&known, &self.wanted)?;
+        let files = self.repository.files(&self.server, plan.backup.label)?;
+        let place = Place::check(&self.into, &plan.backup, &files, self.delta, &self.tablespace_map)?;
+        if let Some(blocked) = self.user.blocked_on_the_way_to(&place.data)? {
+            return Err(blocked.error(&self.user, &place.data));
+        }
+        let major = u16::try_from(plan.backup.postgresql_version / 10_000).unwrap_or(0);
+        let installation = self.installation(major);
+        if runs && installation.is_none() {
+            return Err(Error::new(Kind::NotFound, format!("PostgreSQL {major} is not installed here, and the backup is of that version"))
+                .hint(format!("{}; or restore the files only: --no-recovery", how_to_install(Some(major)))));
+        }
+        Ok(Prepared { plan, owner, place, files, installation })
+    }
+
+    fn installation(&self, major: u16) -> Option<Installation> {
+        find(self.bindir.as_deref(), &self.user).ok()?.usable.into_iter().find(|installation| installation.major == major)
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// What stands in the way. What was written stays, and `--delta` goes on from there.
+    pub fn carry_out(&self, prepared: &Prepared, replay: &Replay, progress: &Progress) -> Result<Option<Recovered>> {
+        progress.enter(Phase::Restoring);
+        let extents = self.repository.extents()?;
+        let data = &prepared.place.data;
+        let files = Files { files: &prepared.files, place: &prepared.place, user: &self.user };
+        let unfinished = files.write(&extents, self.workers, progress, &prepared.owner.system_identifier)?;
+        self.anew(prepared)?;
+        self.write(&data.join(manifest::NAME), &manifest::text(&prepared.plan.backup, &prepared.files))?;
+        let recovery = Recovery {
+            plan: &prepared.plan,
+            target: &self.wanted.target,
+            exclusive: replay.exclusive,
+            action: replay.action,
+            purpose: replay.purpose,
+            restore_command: &replay.restore_command,
+            primary_conninfo: replay.primary_conninfo.as_deref(),
+        };
+        recovery.write(data)?;
+        for name in ["postgresql.auto.conf", "recovery.signal", "standby.signal"] {
+            let path = data.join(name);
+            if path.exists() {
+                self.user.own(&path)?;
+            }
+        }
+        fs::remove_file(&unfinished).map_err(|error| failed(&unfinished, &error))?;
+        sync(data)?;
+        match (&prepared.installation, replay.run) {
+            (Some(installation), true) => self.recover(installation, data, progress).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn recover(&self, installation: &Installation, data: &Path, progress: &Progress) -> Result<Recovered> {
+        let socket = socket_directory(&self.user)?;
+        Recover { installation, user: &self.user, data, socket_directory: socket.path() }.run(progress)
+    }
+
+    /// Directories that PostgreSQL does not make itself.
+    fn anew(&self, prepared: &Prepared) -> Result<()> {
+        for name in made_anew(prepared.plan.backup.postgresql_version / 10_000) {
+            let path = prepared.place.data.join(name);
+            let made = fs::create_dir_all(&path).and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o700)));
+            made.map_err(|error| failed(&path, &error))?;
+            self.user.own(&path)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<()> {
+        let written = fs::write(path, text).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)));
+        written.map_err(|error| failed(path, &error))?;
+        self.user.own(path)
+    }
+}
+
+fn sync(data: &Path) -> Result<()> {
+    let synced = fs::File::open(data).and_then(|directory| rustix::fs::syncfs(&directory).map_err(std::io::Error::from));
+    synced.map_err(|error| failed(data, &error))
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Kind::System, format!("the restored cluster cannot be made ready: {error}")).at(path.display().to_string())
+}
