@@ -31,4 +31,5 @@ pub mod supervise;
 pub mod units;
 pub mod up;
 pub mod usage;
+pub mod verify;
 pub mod view;

@@ -14,3 +14,4 @@ pub mod runtime_dir;
 pub mod source;
 pub mod tui;
 pub mod up;
+pub mod verify;

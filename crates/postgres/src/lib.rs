@@ -9,3 +9,4 @@ pub mod probe;
 pub mod process;
 pub mod serverlog;
 pub mod signal;
+pub mod verify;

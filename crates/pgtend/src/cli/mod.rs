@@ -30,6 +30,7 @@ mod status;
 mod token;
 mod top;
 mod up;
+mod verify;
 mod visible;
 pub mod when;
 
@@ -52,8 +53,8 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done; for status and ping: the server answers
-   1  not all of it was done: a session was refused or had changed, or nobody said yes
-   2  status: a server does not answer
+   1  not all of it was done: a session was refused or had changed, or nobody said yes; verify: something is damaged
+   2  status: a server does not answer; verify: no damage found, but not all could be checked
   64  the command line makes no sense       66  what was named does not exist
   65  the state of things does not allow it 69  agent or server cannot be reached
   70  a defect of pgtend                    71  the operating system said no
@@ -112,6 +113,7 @@ enum Command {
     Sql(sql::Sql),
     Explain(explain::Explain),
     Profile(profile::Profile),
+    Verify(verify::Verify),
     Token(token::Token),
     Config(config::Config),
     #[command(hide = true)]
@@ -143,6 +145,7 @@ impl Cli {
             Command::Sql(command) => command.run(global).await,
             Command::Explain(command) => command.run(global).await,
             Command::Profile(command) => command.run(global).await,
+            Command::Verify(command) => command.run(global).await,
             Command::Token(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),

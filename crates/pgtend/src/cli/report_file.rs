@@ -94,7 +94,7 @@ impl ReportFile {
 }
 
 /// Whether a file can be written. What was not there is not there afterwards either; a pipe is left to whoever reads it.
-fn writable(path: &Path) -> std::io::Result<()> {
+pub(super) fn writable(path: &Path) -> std::io::Result<()> {
     match path.metadata() {
         Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
         Ok(_) => OpenOptions::new().append(true).open(path).map(|_| ()),
@@ -102,7 +102,8 @@ fn writable(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn unwritten(path: &Path, error: &std::io::Error) -> Error {
+/// The error for a report that cannot be written there.
+pub(super) fn unwritten(path: &Path, error: &std::io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::NotFound => "the directory must exist: make it, or write elsewhere",
         ErrorKind::PermissionDenied => "write to a directory where you may, or leave out --output and redirect what is printed",

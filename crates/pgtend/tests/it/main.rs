@@ -21,4 +21,5 @@ mod process;
 mod screenshots;
 mod sql;
 mod up;
+mod verify;
 mod watch;

@@ -6,6 +6,7 @@
 //! - [`control`] reads `global/pg_control`: whose files these are, how far they are, and the sizes that everything else depends on.
 //! - [`page`] knows page headers and page checksums.
 //! - [`walk`] lists a data directory with its tablespaces, by the rules of [`pgtend_model::pgdata::exclusion`].
+//! - [`scan`] reads all pages of a data directory and says which are damaged.
 //! - [`wal`] reads the first page of a WAL segment, and says whether the segment belongs to this server.
 //!
 //! File names are decoded in [`pgtend_model::pgdata`].
@@ -13,5 +14,6 @@
 mod bytes;
 pub mod control;
 pub mod page;
+pub mod scan;
 pub mod wal;
 pub mod walk;
