@@ -64,6 +64,8 @@ pub struct View {
     pub statement_texts: StatementTexts,
     /// What the user's own queries gave last.
     pub custom: Vec<std::sync::Arc<crate::sample::custom::CustomReading>>,
+    /// How its WAL gets into the repositories, where this agent takes it there.
+    pub wal: Option<std::sync::Arc<crate::backup::wal_status::Archiving>>,
     /// The newest rows of every probe.
     pub readings: Readings,
 }
@@ -79,6 +81,7 @@ impl View {
             postmaster: Postmaster::NotWatched,
             statement_texts: StatementTexts::default(),
             custom: Vec::new(),
+            wal: None,
             readings: Readings::default(),
         }
     }

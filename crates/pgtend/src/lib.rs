@@ -15,3 +15,4 @@ pub mod source;
 pub mod tui;
 pub mod up;
 pub mod verify;
+pub mod wal;

@@ -3,10 +3,15 @@
 use clap::Parser;
 use pgtend::cli::{Cli, mistake, output};
 use pgtend::log;
+use pgtend::wal::client::Client;
 use pgtend_model::error::{Error, Kind};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // PostgreSQL starts these for every segment.
+    if let Some(client) = Client::of_arguments(std::env::args_os().skip(1)) {
+        return ExitCode::from(client.run());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(error),

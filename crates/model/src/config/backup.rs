@@ -2,7 +2,8 @@
 
 use super::choice::choice;
 use super::effective::same_names;
-use super::section::{Section, section};
+use super::section::{Section, default_of, section};
+use super::setting::Setting;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,16 @@ section! {
         wal_workers: usize = "2" in "1 to 32", restart;
         /// Segments that are fetched before recovery asks for them.
         wal_prefetch: usize = "8" in "0 to 256", restart;
+        /// WAL that may wait in `pg_wal` for the repositories. An alarm is raised from half of it on. 0: any.
+        max_wal_waiting_bytes: u64 as "bytes" = "'8GB'" in "0 to 1000TB", restart;
+        /// What must stay free on the file system of `pg_wal` while WAL waits there. An alarm is raised from twice of it on. 0: nothing.
+        min_wal_free_bytes: u64 as "bytes" = "'2GB'" in "0 to 1000TB", restart;
+        /// Whether WAL that a repository does not take is dropped beyond these limits, so that the server goes on. Each dropped segment is
+        /// noted as a gap, and no moment after it can be reached until the next backup. Otherwise PostgreSQL keeps all WAL, and stops when
+        /// its disk is full.
+        drop_wal_beyond_limits: bool = "false", restart;
+        /// The Unix socket that `pgtend wal push` and `pgtend wal get` talk to. Not written: beside the API's socket, with the ending `.wal`.
+        wal_socket: Option<PathBuf> = none, restart;
     }
 }
 
@@ -71,6 +82,35 @@ section! {
         keep_monthly: u32 = "0" in "0 to 10000", restart;
         /// The last backup of each of so many years stays.
         keep_yearly: u32 = "0" in "0 to 1000", restart;
+    }
+}
+
+impl Repository {
+    /// A directory, opened by this key file, with defaults for the rest.
+    pub fn in_directory(path: PathBuf, key_file: PathBuf) -> Self {
+        fn default<T: Setting>(name: &str) -> T {
+            #[expect(clippy::expect_used, reason = "called below with the names of its own fields only")]
+            default_of(Repository::KEYS.iter().find(|key| key.name == name).expect("a key of [[backup.repository]]"))
+        }
+        Self {
+            name: default("name"),
+            path: Some(path),
+            url: None,
+            endpoint: None,
+            region: None,
+            access_key_id: None,
+            secret_access_key_file: None,
+            encryption: default("encryption"),
+            key_file: Some(key_file),
+            passphrase_file: None,
+            recipients: Vec::new(),
+            required: default("required"),
+            keep_count: default("keep_count"),
+            keep_days: default("keep_days"),
+            keep_weekly: default("keep_weekly"),
+            keep_monthly: default("keep_monthly"),
+            keep_yearly: default("keep_yearly"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wal;
 
 pub use custom::family_name as custom_family;
 pub use family::{Described, Kind};
@@ -42,6 +43,12 @@ const OVERVIEW: Section = Section {
     title: "What one looks at first",
     about: "PostgreSQL keeps some of these figures under other names and some not at all; each says how it is made.",
     groups: &[&overview::OVERVIEW],
+};
+
+const WAL: Section = Section {
+    title: "WAL on its way to the repositories",
+    about: "Where the agent archives: how it goes, how much waits, and what is missing.",
+    groups: &[&wal::WAL],
 };
 
 const EXPORTER: Section = Section {
@@ -100,7 +107,7 @@ pub fn reference() -> Vec<Chapter> {
 }
 
 fn sections(exporter_names: bool) -> Vec<Section> {
-    if exporter_names { vec![ABOUT, OVERVIEW, EXPORTER] } else { vec![ABOUT, OVERVIEW] }
+    if exporter_names { vec![ABOUT, OVERVIEW, WAL, EXPORTER] } else { vec![ABOUT, OVERVIEW, WAL] }
 }
 
 /// Whether pgtend has a family of this name itself.

@@ -3,6 +3,7 @@
 //! A setting is listed where it differs from what that major does by itself, or where people ask why; [`LEFT_ALONE`] names those
 //! that people look for and that stay at their default on purpose. Every figure leaves PostgreSQL able to start on the machine it was made for.
 
+mod archive;
 mod logging;
 mod memory;
 mod planner;
@@ -10,6 +11,7 @@ mod render;
 mod wal;
 mod watching;
 
+pub use archive::{archive, archive_command};
 pub use render::render;
 
 const MIB: u64 = 1 << 20;
@@ -82,6 +84,8 @@ pub enum Section {
     Logging,
     /// Sessions that do nothing.
     Sessions,
+    /// Where the write-ahead log is kept.
+    Archive,
 }
 
 impl Section {
@@ -93,6 +97,7 @@ impl Section {
             Self::Watching => "What makes the server's work visible",
             Self::Logging => "The server log",
             Self::Sessions => "Sessions and passwords",
+            Self::Archive => "The archive of the write-ahead log",
         }
     }
 
@@ -106,7 +111,6 @@ pub const LEFT_ALONE: &[(&str, &str)] = &[
     ("port, unix_socket_directories", "given on the command line by `pgtend up`"),
     ("listen_addresses", "localhost; to let others in, set it together with pg_hba.conf and TLS"),
     ("wal_level", "replica, which backups and standbys need and logical decoding would raise"),
-    ("archive_mode", "off; it is switched on together with a place for the archive, not before"),
     ("fsync, full_page_writes, synchronous_commit", "on: what was acknowledged survives a crash"),
     ("statement_timeout, lock_timeout", "0: a limit belongs to a role or an application, a global one breaks dumps and migrations"),
     ("idle_session_timeout", "0: connection pools keep idle sessions on purpose"),

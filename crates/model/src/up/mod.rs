@@ -188,8 +188,19 @@ pub struct View {
     pub api: Listener,
     /// The metrics.
     pub metrics: Listener,
+    /// How the server hands over its WAL.
+    pub archiving: Archiving,
     /// Where PostgreSQL's socket goes when its path under the directory would be too long.
     pub short_directory: PathBuf,
+}
+
+/// How the server hands over its WAL, and how it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archiving {
+    /// The `archive_command` that fits; none when this directory's path cannot be written into one.
+    pub command: Option<String>,
+    /// The one in the server's files, if there is one.
+    pub found: Option<String>,
 }
 
 /// What will be done, in order, and what somebody should know about it.

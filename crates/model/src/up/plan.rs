@@ -1,9 +1,11 @@
 //! From what was found to the steps.
 
-use super::{Cluster, Directory, Installation, Plan, Runs, Step, View, data_directory, ports, socket_directory, socket_path_fits};
+use super::{
+    Archiving, Cluster, Directory, Installation, Plan, Runs, Step, View, data_directory, ports, socket_directory, socket_path_fits,
+};
 use crate::error::{Error, Kind, Result};
 use crate::postmaster::Phase;
-use crate::profile::{Machine, profile};
+use crate::profile::{Machine, Setting, archive, profile};
 use crate::units::show_bytes;
 use std::path::PathBuf;
 
@@ -50,6 +52,7 @@ pub fn start_again(view: &View) -> Result<Plan> {
             if *owner != os_user {
                 return Err(other_owner(view, owner, &os_user));
             }
+            plan.notes.extend(archiving_note(&view.archiving));
             run_existing(view, &mut plan, *major, os_user)?;
         }
     }
@@ -101,14 +104,35 @@ fn create(view: &View, installation: &Installation, os_user: &str) -> Result<Ste
         installation: installation.clone(),
         data_directory: data_directory(&view.root),
         os_user: os_user.to_owned(),
-        settings: profile(machine),
+        settings: settings(view, machine),
         made_for: made_for(machine),
     })
+}
+
+fn settings(view: &View, machine: &Machine) -> Vec<Setting> {
+    let mut settings = profile(machine);
+    settings.extend(view.archiving.command.iter().flat_map(|command| archive(command)));
+    settings
 }
 
 fn made_for(machine: &Machine) -> String {
     let cpus = if machine.cpus == 1 { "1 CPU".to_owned() } else { format!("{} CPUs", machine.cpus) };
     format!("{} of memory and {cpus}", shown(machine.memory_bytes))
+}
+
+/// What to run where the server does not hand its WAL to this pgtend: its settings are its owner's, so they are left alone.
+fn archiving_note(archiving: &Archiving) -> Option<String> {
+    let command = archiving.command.as_ref()?;
+    let literal = command.replace('\'', "''");
+    match &archiving.found {
+        None => Some(format!(
+            "WAL is not archived, so there is no recovery to a moment in time; as the superuser, run: ALTER SYSTEM SET archive_mode = 'on'; ALTER SYSTEM SET archive_command = '{literal}'; ALTER SYSTEM SET archive_timeout = '60s'; then restart PostgreSQL"
+        )),
+        Some(found) if found.contains(" wal push ") && found != command => Some(format!(
+            "archive_command calls another pgtend, or one for another directory; as the superuser, run: ALTER SYSTEM SET archive_command = '{literal}'; SELECT pg_reload_conf();"
+        )),
+        Some(_) => None,
+    }
 }
 
 fn run_existing(view: &View, plan: &mut Plan, major: u16, os_user: String) -> Result<()> {

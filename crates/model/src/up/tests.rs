@@ -46,6 +46,7 @@ fn fresh() -> View {
         port: Port { asked: None, wanted: 5432, holder: None, nearby: Some(5433), any: Some(40_000) },
         api: listener("the API", "--api", 8080),
         metrics: listener("the metrics", "--metrics", 9187),
+        archiving: Archiving { command: Some("pgtend wal push".into()), found: Some("pgtend wal push".into()) },
         short_directory: "/run/pgtend/0badcafe".into(),
     }
 }

@@ -1,5 +1,7 @@
 //! The agent: watches servers, remembers what it saw, and answers for them.
 
+pub mod archive;
+mod archive_watch;
 mod copying;
 mod custom;
 mod explain;
@@ -21,6 +23,7 @@ pub use recording::Recording;
 pub use server::Server;
 pub use settings::Settings;
 
+use crate::wal::Service;
 use arc_swap::ArcSwap;
 use pgtend_model::config::Effective;
 use pgtend_model::document::Known;
@@ -39,6 +42,7 @@ struct Inner {
     config: ArcSwap<Effective>,
     watched: ArcSwap<Vec<Watched>>,
     recording: Recording,
+    archive: Option<Service>,
     tasks: Tasks,
     explaining: tokio::sync::Semaphore,
     started_at: jiff::Timestamp,
@@ -56,20 +60,23 @@ impl Agent {
     ///
     /// # Errors
     /// When a connection string, or a file that it names, cannot be read; when the history cannot be written, or another agent writes
-    /// it. A server that cannot be reached is no error.
+    /// it; when the socket for WAL cannot be had. A server that cannot be reached is no error.
     pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
         let recording = Recording::start(&config, &tasks)?;
         copying::start(&config.history, &recording, &tasks)?;
+        let archive = archive::start(&config)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),
             recording,
+            archive,
             tasks,
             explaining: tokio::sync::Semaphore::new(explain::AT_ONCE),
             started_at: jiff::Timestamp::now(),
         };
         let agent = Self(Arc::new(inner));
         agent.reload(config)?;
+        archive_watch::start(&agent);
         Ok(agent)
     }
 
@@ -116,6 +123,11 @@ impl Agent {
     /// The history of all servers.
     pub fn recording(&self) -> &Recording {
         &self.0.recording
+    }
+
+    /// What keeps and brings WAL, where there is a repository.
+    pub fn archive(&self) -> Option<&Service> {
+        self.0.archive.as_ref()
     }
 
     /// The configuration in force.

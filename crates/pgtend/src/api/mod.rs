@@ -39,6 +39,7 @@ pub mod signal;
 pub mod sql;
 mod tls;
 pub mod tokens;
+pub mod wal;
 
 pub use answer::{Answer, Failure};
 pub use listen::{Listening, serve};

@@ -58,7 +58,8 @@ pub(super) fn all() -> Routes {
         .sql()
         .signals()
         .explain()
-        .profiler();
+        .profiler()
+        .wal();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }
 

@@ -32,6 +32,7 @@ mod top;
 mod up;
 mod verify;
 mod visible;
+mod wal;
 pub mod when;
 
 use clap::{Args, Parser, Subcommand};
@@ -115,6 +116,7 @@ enum Command {
     Profile(profile::Profile),
     Verify(verify::Verify),
     Token(token::Token),
+    Wal(wal::Wal),
     Config(config::Config),
     #[command(hide = true)]
     GenerateDocs(generate_docs::GenerateDocs),
@@ -147,6 +149,7 @@ impl Cli {
             Command::Profile(command) => command.run(global).await,
             Command::Verify(command) => command.run(global).await,
             Command::Token(command) => command.run(global).await,
+            Command::Wal(command) => command.run(global).await,
             Command::Config(command) => command.run(global),
             Command::GenerateDocs(command) => command.run(),
             Command::Completions(command) => command.run(),

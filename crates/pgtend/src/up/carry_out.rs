@@ -1,5 +1,6 @@
 //! Carrying out a plan, step by step. Nothing is chosen here.
 
+use super::archiving::{make_repository, provide_program};
 use super::coming::Coming;
 use super::ground::Ground;
 use crate::runtime_dir::RuntimeDir;
@@ -62,6 +63,7 @@ fn remove_unfinished(path: &Path) -> Result<()> {
 /// The passwords are on disk before the cluster appears in its place, so that there is never a cluster without them.
 fn make_cluster(step: &Step, ground: &mut Ground) -> Result<()> {
     let Step::Create { installation, settings, made_for, .. } = step else { return Ok(()) };
+    make_repository(&ground.layout)?;
     let passwords = Passwords::generate()?;
     passwords.write(&ground.layout.pgpass(), &socket_directory(ground.layout.root()))?;
     let made_for = format!("PostgreSQL {} on a machine with {made_for}", installation.version);
@@ -85,6 +87,7 @@ fn launch(step: &Step, ground: &mut Ground) -> Result<Coming> {
         return Err(blocked.error(&ground.user, socket_directory));
     }
     add_socket_directory(&ground.layout.pgpass(), socket_directory)?;
+    provide_program(ground)?;
     if ground.marker.port != Some(*port) {
         ground.marker.port = Some(*port);
         ground.mark()?;

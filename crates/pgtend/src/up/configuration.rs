@@ -1,5 +1,6 @@
 //! The configuration of the agent over the one PostgreSQL of `pgtend up`.
 
+use super::archiving;
 use super::ground::Ground;
 use super::keeper::Place;
 use crate::runtime_dir::RuntimeDir;
@@ -26,6 +27,8 @@ pub fn effective(ground: &Ground, place: &Place, api: Listen, metrics: Listen) -
     config.agent.runtime_directory = RuntimeDir::from_process().create()?;
     // Several directories can be looked after on one machine, and each agent needs a name of its own.
     config.api.socket = Some(config.agent.runtime_directory.join(format!("up-{}.sock", ground.marker.id)));
+    config.backup.repository = vec![archiving::repository(&ground.layout)];
+    config.backup.wal_socket = Some(ground.layout.wal_socket());
     Ok(config)
 }
 

@@ -51,6 +51,26 @@ impl Layout {
         self.root.join("state")
     }
 
+    /// Where backups and WAL are kept.
+    pub fn repository(&self) -> PathBuf {
+        self.root.join("repository")
+    }
+
+    /// What opens them.
+    pub fn repository_key(&self) -> PathBuf {
+        self.root.join("repository.key")
+    }
+
+    /// Where PostgreSQL hands over its WAL. It stays where it is, whoever runs pgtend next time: `archive_command` names it.
+    pub fn wal_socket(&self) -> PathBuf {
+        self.root.join("wal.socket")
+    }
+
+    /// The program for `archive_command`, where PostgreSQL's user cannot reach the one that runs.
+    pub fn program(&self) -> PathBuf {
+        self.root.join("bin/pgtend")
+    }
+
     /// By which pgtend knows that it made the directory.
     pub fn marker(&self) -> PathBuf {
         self.root.join("pgtend.json")

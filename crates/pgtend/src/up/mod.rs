@@ -3,6 +3,7 @@
 //! What would be done is decided in `pgtend_model::up` and `pgtend_model::supervise`; here it is looked up and carried out.
 
 mod announce;
+mod archiving;
 mod carry_out;
 mod coming;
 mod configuration;

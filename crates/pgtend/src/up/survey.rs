@@ -1,12 +1,13 @@
 //! What there is: the directory, the cluster, the programs, the ports. Nothing is changed here.
 
+use super::archiving;
 use super::layout::{Layout, default_directory};
 use super::options::Options;
 use crate::runtime_dir::RuntimeDir;
 use jiff::Timestamp;
 use pgtend_model::config::Listen;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::up::{Cluster, DEFAULT_PORT, Directory, Listener, Marker, Port, Runs, View};
+use pgtend_model::up::{Archiving, Cluster, DEFAULT_PORT, Directory, Listener, Marker, Port, Runs, View};
 use pgtend_postgres::process::create::UNFINISHED;
 use pgtend_postgres::process::os_user::{OsUser, user_name};
 use pgtend_postgres::process::running::{State, orphans, status};
@@ -69,6 +70,10 @@ pub fn survey(options: &Options) -> Result<Survey> {
         port: pg_port(options.pg_port, &marker, &runs),
         api: listener("the API", "--api", options.api, 8080),
         metrics: listener("the metrics", "--metrics", options.metrics, 9187),
+        archiving: match &user {
+            Ok(user) => archiving::survey(user, &layout)?,
+            Err(_) => Archiving { command: None, found: None },
+        },
         short_directory: short_directory(&marker),
         directory,
         cluster,

@@ -22,4 +22,5 @@ mod screenshots;
 mod sql;
 mod up;
 mod verify;
+mod wal;
 mod watch;

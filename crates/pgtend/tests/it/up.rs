@@ -246,6 +246,34 @@ async fn from_an_empty_machine_to_a_clean_end_and_on() {
     assert!(is_alive(again.postgres_pid), "--leave-running leaves it running");
 }
 
+#[test]
+fn wal_is_archived_from_the_first_minute() {
+    let place = Place::new();
+    let mut up = place.spawn(&[]);
+    let ready = up.ready();
+    psql(&ready.dsn, "CREATE TABLE written (); SELECT pg_switch_wal()");
+    wait_until("WAL is archived", || psql(&ready.dsn, "SELECT archived_count > 0 FROM pg_stat_archiver") == "t");
+    let name = psql(&ready.dsn, "SELECT last_archived_wal FROM pg_stat_archiver");
+    let fetched = place.outer.path().join("fetched");
+    let mut get = Command::new(PGTEND);
+    get.args(["wal", "get", "--socket"]).arg(place.root.join("wal.socket")).arg(&name).arg(&fetched);
+    assert!(get.status().unwrap().success());
+    assert_eq!(fs::metadata(&fetched).unwrap().len(), 16 << 20);
+    assert_eq!(fs::metadata(place.root.join("repository.key")).unwrap().mode() & 0o777, 0o600);
+    up.end();
+
+    // A directory of a version that did not archive is taken up as it is.
+    let settings = place.root.join("data/pgtend.conf");
+    let text = fs::read_to_string(&settings).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("archive_")).collect();
+    fs::write(&settings, without.join("\n") + "\n").unwrap();
+    let mut up = place.spawn(&[]);
+    let ready = up.ready();
+    up.says("WAL is not archived");
+    assert_eq!(psql(&ready.dsn, "SHOW archive_mode"), "off");
+    up.end();
+}
+
 fn everything_belongs_to_whom_it_should(place: &Place, ready: &Ready) {
     let own = rustix::process::geteuid().as_raw();
     let uid = |path: &Path| fs::metadata(path).unwrap().uid();

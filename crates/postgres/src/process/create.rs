@@ -167,6 +167,7 @@ fn bootstrap_sql(new: &NewCluster<'_>) -> String {
     _ = writeln!(sql, "GRANT {roles} TO {AGENT};");
     _ = writeln!(sql, "COMMENT ON ROLE {AGENT} IS 'pgtend: watches this server, and ends sessions when told to';");
     sql.push_str(&configuration_grants(new.installation.major));
+    sql.push_str(&backup_grants(new.installation.major));
     for extension in ["pg_stat_statements", "pg_buffercache"] {
         _ = writeln!(
             sql,
@@ -186,6 +187,17 @@ fn configuration_grants(major: u16) -> String {
         format!("GRANT SELECT ON pg_catalog.{view} TO {AGENT};\nGRANT EXECUTE ON FUNCTION pg_catalog.{function}() TO {AGENT};\n")
     };
     sources.into_iter().map(grant).collect()
+}
+
+/// What a backup does at the server, which otherwise only the superuser may.
+fn backup_grants(major: u16) -> String {
+    let around: [&str; 2] = if major >= 15 {
+        ["pg_backup_start(text, boolean)", "pg_backup_stop(boolean)"]
+    } else {
+        ["pg_start_backup(text, boolean, boolean)", "pg_stop_backup(boolean, boolean)"]
+    };
+    let grant = |function: &str| format!("GRANT EXECUTE ON FUNCTION pg_catalog.{function} TO {AGENT};\n");
+    around.into_iter().chain(["pg_switch_wal()", "pg_create_restore_point(text)"]).map(grant).collect()
 }
 
 /// Runs a program as the user, with this on its standard input.

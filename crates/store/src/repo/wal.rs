@@ -8,6 +8,8 @@ use pgtend_model::error::{Error, Kind as ErrorKind, Result, Retry};
 use pgtend_model::pgdata::wal::is_wal_name;
 
 const BELOW: &str = "wal";
+/// Below an owner's WAL: what was dropped.
+const GAPS: &str = "gaps";
 
 /// Whose WAL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,17 @@ pub struct WalObject {
     pub stored_bytes: u64,
     /// When it came, by the storage's clock.
     pub archived: Timestamp,
+}
+
+/// A segment that was dropped on purpose, and so will never be there.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DroppedWal {
+    /// Its name.
+    pub name: String,
+    /// When it was dropped.
+    pub at: Timestamp,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// What became of a file of WAL.
@@ -108,6 +121,20 @@ impl Repository {
         self.unseal(Kind::Wal, &at, self.storage.get(&at)?)
     }
 
+    /// Whether the repository is there: what is missing in one that is not mounted, or that cannot be reached, is not known to be missing.
+    ///
+    /// # Errors
+    /// What the storage says; `Unreachable` when there is nothing at its place.
+    pub fn answers(&self) -> Result<()> {
+        match self.storage.get(super::DESCRIPTION) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                Err(Error::new(ErrorKind::Unreachable, "the repository is not there").at(self.shown()).hint("is its file system mounted?"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Everything that is there of this cluster's WAL, in the order of names.
     ///
     /// # Errors
@@ -115,10 +142,31 @@ impl Repository {
     pub fn wal(&self, owner: &WalOwner) -> Result<Vec<WalObject>> {
         let name = |key: &str| key.rsplit('/').next().filter(|name| is_wal_name(name)).map(str::to_owned);
         let objects = self.storage.list(&owner.below())?;
+        let gaps = format!("{}/{GAPS}/", owner.below());
         Ok(objects
             .iter()
+            .filter(|object| !object.key.starts_with(&gaps))
             .filter_map(|object| Some(WalObject { name: name(&object.key)?, stored_bytes: object.bytes, archived: object.modified }))
             .collect())
+    }
+
+    /// Notes that a segment was dropped. Durable when this returns.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn note_dropped_wal(&self, owner: &WalOwner, dropped: &DroppedWal) -> Result<()> {
+        check_name(&owner.server)?;
+        owner.key(&dropped.name)?;
+        self.put_document(&format!("{}/{GAPS}/{}", owner.below(), dropped.name), dropped).map(|_| ())
+    }
+
+    /// What was dropped, in the order of names.
+    ///
+    /// # Errors
+    /// What the storage says; a note that is damaged.
+    pub fn dropped_wal(&self, owner: &WalOwner) -> Result<Vec<DroppedWal>> {
+        let objects = self.storage.list(&format!("{}/{GAPS}", owner.below()))?;
+        objects.iter().map(|object| self.get_document(&object.key)).collect()
     }
 
     /// Takes a file of WAL away; none is fine.
