@@ -8,6 +8,7 @@ use pgtend_model::pgdata::exclusion::Reason;
 use pgtend_model::pgdata::wal::WalFile;
 use pgtend_postgres::files::control::{self, State, WalLevel};
 use pgtend_postgres::files::page::{self, Verdict};
+use pgtend_postgres::files::summaries;
 use pgtend_postgres::files::wal::{self, Mismatch};
 use pgtend_postgres::files::walk::{self, Listing};
 
@@ -143,5 +144,41 @@ async fn segments_know_whose_they_are() {
         assert!(matches!(wal::check(&bytes, segment.next(), &control, major), Err(Mismatch::OtherPlace { .. })));
         assert_eq!(wal::check(&bytes, segment, &control, 19), Err(Mismatch::OtherVersion { found: major, expected: 19 }));
         assert_eq!(wal::check(&bytes[1..], segment, &control, major), Err(Mismatch::NoHeader));
+    }
+}
+
+/// What the server itself reads out of its summaries, a fork a line.
+const SUMMARIZED: &str =
+    "select concat_ws(',', b.reltablespace, b.reldatabase, b.relfilenode, b.relforknumber, b.is_limit_block, b.relblocknumber)
+    from pg_available_wal_summaries() s, pg_wal_summary_contents(s.tli, s.start_lsn, s.end_lsn) b";
+
+#[tokio::test]
+async fn summaries_say_what_the_server_says() {
+    for major in [17, 18] {
+        let mut cluster = Cluster::builder(major).config("summarize_wal = on").start().await;
+        cluster.psql("create table filled as select n from generate_series(1, 200000) as n").await;
+        cluster.psql("create table cut as select n from generate_series(1, 20000) as n").await;
+        cluster.psql("delete from cut where n > 5000").await;
+        cluster.psql("vacuum cut").await;
+        cluster.psql("checkpoint").await;
+        cluster.wait_for("select count(*) > 0 from pg_available_wal_summaries()").await;
+        cluster.psql("alter system set summarize_wal = off").await;
+        cluster.psql("select pg_reload_conf()").await;
+        cluster.wait_for("select count(*) = 0 from pg_stat_activity where backend_type = 'walsummarizer'").await;
+        let said: BTreeSet<String> = cluster.psql(SUMMARIZED).await.lines().map(str::to_owned).collect();
+
+        let data = cluster.data_directory();
+        let mut read = BTreeSet::new();
+        for summary in summaries::list(data).unwrap() {
+            for changed in summaries::read(&summary.path(data)).unwrap() {
+                let l = changed.locator;
+                let fork = format!("{},{},{},{}", l.tablespace, l.database, l.relfilenode, l.fork as u32);
+                read.extend(changed.limit_block.map(|limit| format!("{fork},t,{limit}")));
+                read.extend(changed.blocks.iter().map(|block| format!("{fork},f,{block}")));
+            }
+        }
+        assert!(read.len() > 800 && read.iter().any(|line| line.contains(",t,")), "PostgreSQL {major}: {}", read.len());
+        assert_eq!(read, said, "PostgreSQL {major}");
+        cluster.stop().await;
     }
 }

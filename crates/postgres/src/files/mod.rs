@@ -7,6 +7,7 @@
 //! - [`page`] knows page headers and page checksums.
 //! - [`walk`] lists a data directory with its tablespaces, by the rules of [`pgtend_model::pgdata::exclusion`].
 //! - [`scan`] reads all pages of a data directory and says which are damaged.
+//! - [`summaries`] reads which pages WAL changed, from 17 on.
 //! - [`wal`] reads the first page of a WAL segment, and says whether the segment belongs to this server.
 //!
 //! File names are decoded in [`pgtend_model::pgdata`].
@@ -15,5 +16,6 @@ mod bytes;
 pub mod control;
 pub mod page;
 pub mod scan;
+pub mod summaries;
 pub mod wal;
 pub mod walk;
