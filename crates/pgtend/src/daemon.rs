@@ -106,11 +106,11 @@ impl Daemon {
         notify(&[NotifyState::Ready]);
     }
 
-    /// Ends everything, and names what did not end in time.
-    pub async fn stop(self) {
+    /// Ends everything but the archiving of WAL, and names what did not end in time. A PostgreSQL that is stopped next still hands over
+    /// its last segment; [`Agent::stop_archive`] ends that too.
+    pub async fn stop(self) -> Agent {
         notify(&[NotifyState::Stopping]);
         self.agent.tasks().cancel();
-        self.stop_archive().await;
         let stragglers = self.agent.tasks().finished(PATIENCE).await;
         if !stragglers.is_empty() {
             tracing::warn!(tasks = stragglers.join(", "), "tasks did not end in time");
@@ -118,17 +118,7 @@ impl Daemon {
         if let Some(socket) = &self.listening.socket {
             let _gone_already = std::fs::remove_file(socket);
         }
-    }
-}
-
-impl Daemon {
-    /// What is being written to a repository is finished first.
-    async fn stop_archive(&self) {
-        let agent = self.agent.clone();
-        let stopping = tokio::task::spawn_blocking(move || agent.archive().map(crate::wal::Service::stop));
-        if tokio::time::timeout(PATIENCE, stopping).await.is_err() {
-            tracing::warn!("a repository is slow: WAL on its way there is left; PostgreSQL asks again");
-        }
+        self.agent
     }
 }
 

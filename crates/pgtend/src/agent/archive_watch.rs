@@ -2,7 +2,7 @@
 
 use super::Agent;
 use super::archive::bounds;
-use crate::wal::{Archived, Service, Waiting, status};
+use crate::wal::{Archived, Service, Waiting, catching_up, status};
 use jiff::Timestamp;
 use pgtend_model::backup::wal_bounds::{WalBounds, WalPressure, pressure};
 use pgtend_model::backup::wal_status::{Archiving, RepositoryGaps};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(5);
 /// How often the repositories are listed for gaps.
 const GAPS_EVERY: Duration = Duration::from_secs(600);
+/// How often the other repositories are brought up to date.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(30);
 /// Over which time the rate is told.
 const RATE_OVER: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,51 @@ pub(super) fn start(agent: &Agent) {
             }
         }
     });
+}
+
+/// Brings WAL to the repositories that need not have it at once, until the agent ends.
+pub(super) fn catch_up(agent: &Agent) {
+    if agent.archive().is_none_or(|service| service.places().others().next().is_none()) {
+        return;
+    }
+    let brings = agent.clone();
+    agent.tasks().spawn("wal catch-up", async move {
+        let mut failing = false;
+        loop {
+            let (agent, before) = (brings.clone(), failing);
+            let round = tokio::task::spawn_blocking(move || bring(&agent, before));
+            tokio::select! {
+                () = brings.tasks().cancelled() => return,
+                done = round => failing = done.unwrap_or(true),
+            }
+            tokio::select! {
+                () = brings.tasks().cancelled() => return,
+                () = tokio::time::sleep(CATCH_UP_EVERY) => {}
+            }
+        }
+    });
+}
+
+/// One round; whether something stood in the way, which is said once.
+fn bring(agent: &Agent, failed_before: bool) -> bool {
+    let Some(service) = agent.archive() else { return false };
+    let level = super::archive::options(&agent.config()).level;
+    let ends = agent.tasks().token();
+    let mut fails = false;
+    for (server, data, _) in archiving(agent, service) {
+        let (files, troubles) = catching_up::round(service.places(), &server, &data, level, &|| !ends.is_cancelled());
+        if files > 0 {
+            tracing::info!(server, files, "WAL was brought to a repository that need not have it at once");
+        }
+        for (repository, error) in troubles {
+            fails = true;
+            if !failed_before {
+                let (what, place, hint) = (error.what, error.place, error.hint);
+                tracing::error!(server, repository, error = what, place, hint, "WAL does not get to this repository; it is tried again");
+            }
+        }
+    }
+    fails
 }
 
 fn look(agent: &Agent, seen: &mut HashMap<String, Seen>) {

@@ -30,8 +30,12 @@ use pgtend_model::document::Known;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_postgres::connect::Environment;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tasks::Tasks;
 use tokio_util::sync::CancellationToken;
+
+/// How long WAL that is on its way to a repository is waited for at the end.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running agent. Clones share it.
 #[derive(Debug, Clone)]
@@ -77,6 +81,7 @@ impl Agent {
         let agent = Self(Arc::new(inner));
         agent.reload(config)?;
         archive_watch::start(&agent);
+        archive_watch::catch_up(&agent);
         Ok(agent)
     }
 
@@ -123,6 +128,15 @@ impl Agent {
     /// The history of all servers.
     pub fn recording(&self) -> &Recording {
         &self.0.recording
+    }
+
+    /// Ends the archiving of WAL. What is being written to a repository is finished first.
+    pub async fn stop_archive(&self) {
+        let agent = self.clone();
+        let stopping = tokio::task::spawn_blocking(move || agent.archive().map(Service::stop));
+        if tokio::time::timeout(ARCHIVE_PATIENCE, stopping).await.is_err() {
+            tracing::warn!("a repository is slow: WAL on its way there is left; PostgreSQL asks again");
+        }
     }
 
     /// What keeps and brings WAL, where there is a repository.

@@ -34,7 +34,7 @@ impl Agent {
             daemon.reload(load(&self.file));
         }
         tracing::info!("told to end");
-        daemon.stop().await;
+        daemon.stop().await.stop_archive().await;
         Ok(0)
     }
 }

@@ -58,7 +58,13 @@ pub async fn run(options: &Options) -> Result<u8> {
     // What ran before us does not end because we failed.
     let leave_running = options.leave_running || (adopted && outcome.is_err());
     keeper.stop(leave_running, &mut signals).await;
-    outcome.map(|()| 0)
+    match outcome {
+        Ok(agent) => {
+            agent.stop_archive().await;
+            Ok(0)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// PostgreSQL as it accepts connections, and where the agent is to answer.
@@ -106,8 +112,8 @@ fn listeners(plan: &Plan) -> (Listen, Listen) {
     watch.unwrap_or((Listen::Off, Listen::Off))
 }
 
-/// Runs the agent over PostgreSQL until told to end.
-async fn watch(keeper: &mut Keeper<'_>, signals: &mut Signals, ready_file: &ReadyFile, api: Listen, metrics: Listen) -> Result<()> {
+/// Runs the agent over PostgreSQL until told to end; what is left of it archives the WAL that PostgreSQL writes at its end.
+async fn watch(keeper: &mut Keeper<'_>, signals: &mut Signals, ready_file: &ReadyFile, api: Listen, metrics: Listen) -> Result<Agent> {
     let configuration = |keeper: &Keeper<'_>| configuration::effective(keeper.ground(), keeper.place(), api, metrics);
     let daemon = Daemon::start(configuration(keeper)?).await?;
     let mut announced = false;
@@ -129,8 +135,7 @@ async fn watch(keeper: &mut Keeper<'_>, signals: &mut Signals, ready_file: &Read
             },
         }
     }
-    daemon.stop().await;
-    Ok(())
+    Ok(daemon.stop().await)
 }
 
 /// Returns when the agent is connected to every server.

@@ -4,6 +4,7 @@
 //! PostgreSQL wants and hands on the answer ([`client`]). The service behind the socket ([`Service`]) reads, compresses, encrypts and
 //! stores, on threads of its own and ahead of what is asked for. The agent serves its servers; a restore serves the one that it recovers.
 
+pub mod catching_up;
 pub mod client;
 mod connection;
 mod dropping;

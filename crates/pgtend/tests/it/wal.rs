@@ -1,5 +1,8 @@
 //! WAL from a real PostgreSQL into a repository and back: nothing acknowledged is lost, and nothing foreign gets in.
 
+mod recovery;
+mod trouble;
+
 use crate::harness::{Agent, Cluster};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,9 +45,14 @@ impl Archive {
     }
 
     /// An agent that takes the WAL of this server.
-    async fn agent(&self, cluster: &Cluster) -> Agent {
+    async fn agent(&self, cluster: &Cluster, lines: &str) -> Agent {
+        self.agent_with(cluster, lines, "").await
+    }
+
+    /// The same, with further lines in `[backup]`, and further sections.
+    async fn agent_with(&self, cluster: &Cluster, lines: &str, more: &str) -> Agent {
         let config = format!(
-            "[backup]\nwal_socket = \"{}\"\n[[backup.repository]]\npath = \"{}\"\n",
+            "[backup]\nwal_socket = \"{}\"\n{lines}\n[[backup.repository]]\npath = \"{}\"\n{more}",
             self.socket().display(),
             self.repository().display()
         );
@@ -111,7 +119,7 @@ async fn archived(cluster: &Cluster, name: &str) {
 async fn every_segment_is_kept_under_load_though_the_agent_is_killed() {
     let archive = Archive::new();
     let cluster = archive.server(15).await;
-    let mut agent = archive.agent(&cluster).await;
+    let mut agent = archive.agent(&cluster, "").await;
     cluster.pgbench(&["-i", "-s", "8", "-q"]).await;
     let mut load = cluster.client("pgbench").args(["-c", "4", "-T", "6"]).stdout(std::process::Stdio::null()).spawn().unwrap();
     for _ in 0..3 {
@@ -142,7 +150,7 @@ async fn every_segment_is_kept_under_load_though_the_agent_is_killed() {
 async fn what_is_not_there_is_told_from_what_cannot_be_told() {
     let archive = Archive::new();
     let cluster = archive.server(15).await;
-    let agent = archive.agent(&cluster).await;
+    let agent = archive.agent(&cluster, "").await;
     let name = switch(&cluster).await;
     archived(&cluster, &name).await;
     for absent in ["00000002.history", "0000000100000099000000FF", "000000020000000000000001"] {
@@ -172,7 +180,7 @@ async fn what_is_not_there_is_told_from_what_cannot_be_told() {
 async fn a_clone_and_a_foreign_segment_are_refused() {
     let archive = Archive::new();
     let cluster = archive.server(15).await;
-    let _agent = archive.agent(&cluster).await;
+    let _agent = archive.agent(&cluster, "").await;
     let name = switch(&cluster).await;
     archived(&cluster, &name).await;
     let before = archive.segments();

@@ -184,6 +184,15 @@ impl Agent {
         }
     }
 
+    /// The same, for what the agent does every half minute.
+    pub async fn wait_for_long(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
+        let ends = Instant::now() + PATIENCE;
+        while !holds(self).await && Instant::now() < ends {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        self.wait_for(what, holds).await;
+    }
+
     /// Waits until a document's field has a value, which it gives.
     pub async fn wait_until(&self, path: &str, pointer: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let null = Value::Null;

@@ -2,6 +2,7 @@
 //!
 //! An object is written under a temporary name, synced, and linked into its place: `link(2)` refuses a name that is taken, on NFS too.
 
+use super::super::DESCRIPTION;
 use super::{Object, Put, Storage};
 use jiff::Timestamp;
 use pgtend_model::error::{Error, Kind, Result, Retry};
@@ -82,7 +83,8 @@ impl Directory {
         let path = self.root.join(UNFINISHED).join(name);
         let write = || -> io::Result<()> {
             let mut file = match create(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Only in a repository: where its file system is not mounted, nothing may be written below.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.root.join(DESCRIPTION).exists() => {
                     directories(&self.root.join(UNFINISHED))?;
                     create(&path)?
                 }
