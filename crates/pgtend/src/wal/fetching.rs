@@ -91,6 +91,10 @@ impl Shared {
         let here = self.line_up(owner, segment, size);
         self.wanted.notify_all();
         let content = self.wait_for(name)?;
+        if content.is_some() {
+            // The WAL goes on, so what was missing further on may be there by now.
+            self.state().files.retain(|_, stage| !matches!(stage, Stage::Absent | Stage::Failed(_)));
+        }
         Ok(content.inspect(|_| self.health.fetched(here)))
     }
 

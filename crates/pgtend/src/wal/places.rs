@@ -19,6 +19,8 @@ pub struct Place {
     required: bool,
     open: Open,
     opened: OnceLock<Repository>,
+    /// Held while it is opened: the first opening may make it.
+    opening: Mutex<()>,
     claimed: Mutex<HashSet<String>>,
 }
 
@@ -42,7 +44,14 @@ impl fmt::Debug for Place {
 impl Place {
     /// A repository that this opens.
     pub fn new(name: &str, required: bool, open: impl Fn() -> Result<Repository> + Send + Sync + 'static) -> Self {
-        Self { name: name.to_owned(), required, open: Box::new(open), opened: OnceLock::new(), claimed: Mutex::default() }
+        Self {
+            name: name.to_owned(),
+            required,
+            open: Box::new(open),
+            opened: OnceLock::new(),
+            opening: Mutex::default(),
+            claimed: Mutex::default(),
+        }
     }
 
     /// A repository that is open.
@@ -65,6 +74,10 @@ impl Place {
     /// # Errors
     /// Why it cannot be opened now.
     pub fn repository(&self) -> Result<&Repository> {
+        if let Some(repository) = self.opened.get() {
+            return Ok(repository);
+        }
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repository) = self.opened.get() {
             return Ok(repository);
         }

@@ -101,8 +101,10 @@ impl Pushing {
 
     /// Keeps what the client sent, of which this agent can read nothing itself.
     pub fn push_sent(&self, name: &str, content: &[u8], control: &[u8]) -> Result<()> {
-        let kept = Origin::of_bytes(&self.shared.server, control).and_then(|origin| self.shared.keep_content(&origin, name, content));
-        kept.inspect_err(|error| self.shared.health.failed(name, error))
+        let origin = Origin::of_bytes(&self.shared.server, control)?;
+        let kept = self.shared.keep_content(&origin, name, content);
+        let kept = kept.inspect_err(|error| self.shared.health.failed(name, error));
+        self.shared.or_drop(kept, Some(&origin), name)
     }
 
     /// Whether the agent may read this file; it may also not be there.
@@ -169,7 +171,9 @@ impl Shared {
         drop(state);
         self.wanted.notify_one();
         self.look_ahead();
-        self.wait_for(name)
+        let kept = self.wait_for(name);
+        let origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.or_drop(kept, origin.as_ref(), name)
     }
 
     fn wait_for(&self, name: &str) -> Result<()> {
@@ -278,18 +282,17 @@ impl Shared {
 
     fn keep_content(&self, origin: &Origin, name: &str, content: &[u8]) -> Result<()> {
         origin.check(name, content)?;
-        match self.places.keep(origin, name, content, self.level) {
-            Ok(kept) => {
-                self.health.kept(name, content.len(), kept.stored_bytes);
-                Ok(())
-            }
-            // What another server wrote is never dropped in its name.
-            Err(error) if error.kind == Kind::Conflict => Err(error),
-            Err(error) => {
-                let drops = |dropping: &Dropping| dropping.instead(&self.data, origin, &self.places, name, &self.health);
-                if self.dropping.as_ref().is_some_and(drops) { Ok(()) } else { Err(error) }
-            }
-        }
+        let kept = self.places.keep(origin, name, content, self.level)?;
+        self.health.kept(name, content.len(), kept.stored_bytes);
+        Ok(())
+    }
+
+    /// What PostgreSQL asks for, and cannot be kept, is dropped where that is allowed. What another server wrote never is.
+    fn or_drop(&self, kept: Result<()>, origin: Option<&Origin>, name: &str) -> Result<()> {
+        let Err(error) = kept else { return Ok(()) };
+        let (Some(dropping), Some(origin)) = (&self.dropping, origin) else { return Err(error) };
+        let stays = matches!(error.kind, Kind::Conflict | Kind::Usage) || self.state().over;
+        if !stays && dropping.instead(&self.data, origin, &self.places, name, &self.health) { Ok(()) } else { Err(error) }
     }
 }
 

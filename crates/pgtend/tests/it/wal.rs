@@ -1,6 +1,7 @@
 //! WAL from a real PostgreSQL into a repository and back: nothing acknowledged is lost, and nothing foreign gets in.
 
 mod recovery;
+mod strangers;
 mod trouble;
 
 use crate::harness::{Agent, Cluster};
