@@ -61,6 +61,27 @@ section! {
         access_key_id: Option<String> = none, restart;
         /// A file that holds the secret access key and nothing else.
         secret_access_key_file: Option<PathBuf> = none, restart;
+        /// A file of certificates (PEM) of authorities that are trusted for the endpoint, besides the system's.
+        ca_file: Option<PathBuf> = none, restart;
+        /// The storage class of packs and WAL, the objects that take the room: `STANDARD_IA`, `GLACIER_IR`, … Without it, the bucket's own. Classes that must
+        /// be thawed before they can be read are refused.
+        storage_class: Option<String> = none, restart;
+        /// By what the storage itself encrypts, besides `encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`. Without it, as the bucket is set up.
+        server_side_encryption: Option<String> = none, restart;
+        /// The KMS key, with `aws:kms`. Without it, the account's own.
+        kms_key_id: Option<String> = none, restart;
+        /// Whether what is written is made immutable by Object Lock, which the bucket must have. Locks and probes are not.
+        object_lock: ObjectLock = "'off'", restart;
+        /// For how many days after it was written an object is immutable, with `object_lock`.
+        object_lock_days: u32 as "days" = "0" in "0 to 36500", restart;
+        /// What happens with a storage that does not honour `If-None-Match: *`, by which no host can overwrite what another one wrote.
+        conditional_writes: ConditionalWrites = "'required'", restart;
+        /// Bytes a second that are sent to the bucket at most, in the mean: an object of some 16 MiB goes at full speed, and the next one waits. 0: no limit.
+        max_upload_bytes_per_second: u64 as "bytes" = "0" in "0 to 1TB", restart;
+        /// How long the bucket may take to answer, besides the time that the bytes need on the way.
+        timeout: Duration = "'30s'" in "1s to 1h", restart;
+        /// How long a request that failed in a way that may pass (503, time-outs, broken connections) is tried again.
+        retry_for: Duration = "'2min'" in "0s to 1d", restart;
         /// By what it is encrypted.
         encryption: Encryption = "'key_file'", restart;
         /// The key file. **Without it there is no restore: keep a copy elsewhere.** Made at set-up where it is not there. Not written:
@@ -100,6 +121,16 @@ impl Repository {
             region: None,
             access_key_id: None,
             secret_access_key_file: None,
+            ca_file: None,
+            storage_class: None,
+            server_side_encryption: None,
+            kms_key_id: None,
+            object_lock: default("object_lock"),
+            object_lock_days: default("object_lock_days"),
+            conditional_writes: default("conditional_writes"),
+            max_upload_bytes_per_second: default("max_upload_bytes_per_second"),
+            timeout: default("timeout"),
+            retry_for: default("retry_for"),
             encryption: default("encryption"),
             key_file: Some(key_file),
             passphrase_file: None,
@@ -128,6 +159,28 @@ choice! {
     }
 }
 
+choice! {
+    /// Whether objects are made immutable for a time.
+    pub enum ObjectLock {
+        /// No, unless the bucket does so by itself.
+        Off = "off",
+        /// Yes, but for those who have `s3:BypassGovernanceRetention`.
+        Governance = "governance",
+        /// Yes, for everybody, the account's owner included.
+        Compliance = "compliance",
+    }
+}
+
+choice! {
+    /// Whether the storage must write on a condition.
+    pub enum ConditionalWrites {
+        /// One that does not is refused.
+        Required = "required",
+        /// One that does not is used, with a warning: one host alone may write there.
+        Unsafe = "unsafe",
+    }
+}
+
 fn check_backup(backup: &mut Backup, section: &Section<'_>) {
     same_names("repository", "repository", backup.repository.iter().map(|repository| repository.name.as_str()), section);
 }
@@ -146,11 +199,37 @@ fn check_repository(repository: &mut Repository, section: &Section<'_>) {
         }
         _ => section.reject("path", "a repository is either a directory (path) or a bucket (url)", "write one of the two"),
     }
+    check_bucket(repository, section);
     if repository.encryption == Encryption::Recipients && repository.recipients.is_empty() {
         section.reject("recipients", "nobody could read what this host writes", "write recipients = [\"age1…\"]");
     }
     if repository.encryption == Encryption::Passphrase && repository.passphrase_file.is_none() {
         section.reject("passphrase_file", "the passphrase is missing", "write passphrase_file = \"/path\"");
+    }
+}
+
+fn check_bucket(repository: &Repository, section: &Section<'_>) {
+    if repository.access_key_id.is_some() != repository.secret_access_key_file.is_some() {
+        let written = if repository.access_key_id.is_some() { "access_key_id" } else { "secret_access_key_file" };
+        section.reject(
+            written,
+            "one half of the credentials is missing",
+            "write both access_key_id and secret_access_key_file, or neither",
+        );
+    }
+    if let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = repository.storage_class.as_deref() {
+        let what = format!("objects of the class {class} cannot be read until they are thawed");
+        section.reject("storage_class", what, "write GLACIER_IR, STANDARD_IA or another class that answers at once");
+    }
+    let encryption = repository.server_side_encryption.as_deref();
+    if !matches!(encryption, None | Some("AES256" | "aws:kms" | "aws:kms:dsse")) {
+        section.reject("server_side_encryption", "the storage encrypts by no such thing", "write AES256, aws:kms or aws:kms:dsse");
+    }
+    if repository.kms_key_id.is_some() && !encryption.is_some_and(|encryption| encryption.starts_with("aws:kms")) {
+        section.reject("kms_key_id", "a KMS key is used with KMS only", "write server_side_encryption = \"aws:kms\"");
+    }
+    if (repository.object_lock == ObjectLock::Off) != (repository.object_lock_days == 0) {
+        section.reject("object_lock_days", "object_lock and object_lock_days belong together", "write both, or neither");
     }
 }
 
@@ -179,6 +258,11 @@ mod tests {
             ("[[backup.repository]]\npath = \"/a\"\nurl = \"s3://b\"", "either a directory (path) or a bucket"),
             ("[[backup.repository]]\npath = \"backup\"", "is not absolute"),
             ("[[backup.repository]]\nurl = \"ftp://b\"", "write s3://bucket/prefix"),
+            ("[[backup.repository]]\nurl = \"s3://b\"\naccess_key_id = \"x\"", "one half of the credentials"),
+            ("[[backup.repository]]\nurl = \"s3://b\"\nstorage_class = \"GLACIER\"", "until they are thawed"),
+            ("[[backup.repository]]\nurl = \"s3://b\"\nserver_side_encryption = \"rot13\"", "no such thing"),
+            ("[[backup.repository]]\nurl = \"s3://b\"\nkms_key_id = \"x\"", "with KMS only"),
+            ("[[backup.repository]]\nurl = \"s3://b\"\nobject_lock = \"compliance\"", "belong together"),
             ("[[backup.repository]]\npath = \"/a\"\nencryption = \"recipients\"", "nobody could read"),
             ("[[backup.repository]]\npath = \"/a\"\nencryption = \"passphrase\"", "the passphrase is missing"),
             ("[[backup.repository]]\npath = \"/a\"\n[[backup.repository]]\npath = \"/b\"", "are called \"main\""),

@@ -25,7 +25,7 @@ pub mod probes;
 pub mod secret;
 pub mod server;
 
-pub use backup::{Backup, Encryption, Repository};
+pub use backup::{Backup, ConditionalWrites, Encryption, ObjectLock, Repository};
 pub use diff::{Change, diff};
 pub use effective::{Effective, Level};
 pub use hints::did_you_mean;

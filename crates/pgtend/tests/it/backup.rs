@@ -9,11 +9,12 @@ use pgtend::backup::restore::settings::{Action, Purpose};
 use pgtend::backup::take::{How, Take};
 use pgtend_model::backup::BackupHead;
 use pgtend_model::backup::restore_plan::{Target, Timeline, Wanted};
+use pgtend_model::error::Result;
 use pgtend_postgres::connect::{Environment, Target as Server};
 use pgtend_postgres::process::os_user::OsUser;
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::keys::Access;
-use pgtend_store::repo::storage::Directory;
+use pgtend_store::repo::storage::{Directory, Storage};
 use pgtend_store::repo::write::Options;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,22 +23,26 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A repository and room for restored clusters.
-struct Ground {
+pub struct Ground {
     dir: TempDir,
     repository: Repository,
 }
 
 impl Ground {
     fn new() -> Self {
+        Self::on(|dir| Arc::new(Directory::make(&dir.join("repository")).unwrap()))
+    }
+
+    /// A repository on another storage.
+    pub fn on(storage: impl FnOnce(&Path) -> Arc<dyn Storage>) -> Self {
         let dir = tempfile::Builder::new().prefix("pgtend-backup-").tempdir_in("/tmp").unwrap();
         // PostgreSQL's user must be able to reach what is restored in here.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let storage = Arc::new(Directory::make(&dir.path().join("repository")).unwrap());
-        let repository = Repository::create(storage, &Access::Plain, jiff::Timestamp::now()).unwrap();
+        let repository = Repository::create(storage(dir.path()), &Access::Plain, jiff::Timestamp::now()).unwrap();
         Self { dir, repository }
     }
 
-    async fn take(&self, cluster: &Cluster) -> BackupHead {
+    pub async fn take(&self, cluster: &Cluster) -> BackupHead {
         let how = How {
             workers: 2,
             options: Options::default(),
@@ -51,7 +56,7 @@ impl Ground {
         take.run(&Progress::new(0)).await.unwrap()
     }
 
-    fn restore(&self, cluster: &Cluster, name: &str, target: Target) -> Restore {
+    pub fn restore(&self, cluster: &Cluster, name: &str, target: Target) -> Restore {
         Restore {
             repository: self.repository.clone(),
             server: "main".into(),
@@ -77,7 +82,7 @@ impl Ground {
     }
 
     /// Restores, replays and gives the directory.
-    fn bring_back(&self, restore: &Restore) -> PathBuf {
+    pub fn bring_back(&self, restore: &Restore) -> PathBuf {
         let prepared = restore.prepare(true).unwrap();
         let replay = Replay {
             restore_command: self.restore_command(&prepared),
@@ -93,10 +98,25 @@ impl Ground {
     }
 }
 
-/// Everything that is in the database, in one number.
-const CONTENTS: &str = "select sum(hashtextextended(a::text, 0)) from pgbench_accounts a";
+/// Restores the files alone and gives the directory.
+pub fn bring_files(restore: &Restore) -> Result<PathBuf> {
+    let prepared = restore.prepare(false)?;
+    let replay = Replay {
+        restore_command: "false".into(),
+        exclusive: false,
+        action: Action::Promote,
+        purpose: Purpose::Copy,
+        primary_conninfo: None,
+        run: false,
+    };
+    assert!(restore.carry_out(&prepared, &replay, &Progress::new(0))?.is_none());
+    Ok(prepared.place.data)
+}
 
-async fn pgbench_cluster(major: u32) -> Cluster {
+/// Everything that is in the database, in one number.
+pub const CONTENTS: &str = "select sum(hashtextextended(a::text, 0)) from pgbench_accounts a";
+
+pub async fn pgbench_cluster(major: u32) -> Cluster {
     let cluster =
         Cluster::builder(major).initdb(&["--data-checksums"]).config("wal_level = replica").config("archive_mode = off").start().await;
     cluster.pgbench(&["-i", "-s", "2", "-q"]).await;
@@ -104,7 +124,7 @@ async fn pgbench_cluster(major: u32) -> Cluster {
 }
 
 /// Runs a restored cluster for one question.
-fn ask(cluster: &Cluster, data: &Path, sql: &str) -> String {
+pub fn ask(cluster: &Cluster, data: &Path, sql: &str) -> String {
     let mut command = Account::for_servers().command(&cluster.bindir().join("postgres"), Path::new("/"));
     command.args(["--single", "-D"]).arg(data).args(["-c", "archive_mode=off", "-c", "log_min_messages=panic", "postgres"]);
     let mut child = command
@@ -116,7 +136,7 @@ fn ask(cluster: &Cluster, data: &Path, sql: &str) -> String {
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{sql}\n").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let value = text.lines().filter_map(|line| line.split_once(" = \"")).filter(|(name, _)| name.contains("1: ")).next_back();
+    let value = text.lines().filter_map(|line| line.split_once(" = \"")).rfind(|(name, _)| name.contains("1: "));
     value.map(|(_, rest)| rest.split('"').next().unwrap().to_owned()).unwrap_or(text)
 }
 
@@ -136,17 +156,7 @@ async fn a_backup_of_every_major_restores_to_the_same_contents() {
         let restore = ground.restore(&cluster, "restored", Target::Latest);
         if major == 15 {
             let only_files = ground.restore(&cluster, "files", Target::Latest);
-            let prepared = only_files.prepare(false).unwrap();
-            let replay = Replay {
-                restore_command: "false".into(),
-                exclusive: false,
-                action: Action::Promote,
-                purpose: Purpose::Copy,
-                primary_conninfo: None,
-                run: false,
-            };
-            assert!(only_files.carry_out(&prepared, &replay, &Progress::new(0)).unwrap().is_none());
-            verify(&prepared.place.data);
+            verify(&bring_files(&only_files).unwrap());
         }
         let data = ground.bring_back(&restore);
         assert_eq!(ask(&cluster, &data, CONTENTS), contents, "PostgreSQL {major}");

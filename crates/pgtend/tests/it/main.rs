@@ -18,6 +18,7 @@ mod logs;
 mod metrics;
 mod probes;
 mod process;
+mod repo_s3;
 mod screenshots;
 mod sql;
 mod up;

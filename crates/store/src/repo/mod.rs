@@ -56,6 +56,7 @@ impl Repository {
         if let Some(description) = Self::describe(&*storage)? {
             return Self::with(storage, access, description);
         }
+        storage.probe()?;
         let keys = KeyRing::create(&*storage, access)?;
         let description = Description { format: FORMAT, id: id::RandomId::new()?.to_string(), created: now };
         let json = serde_json::to_vec_pretty(&description)

@@ -8,6 +8,7 @@ pub mod account;
 mod agent;
 pub mod certificates;
 mod cluster;
+mod proxy;
 mod s3;
 pub mod servers;
 mod template;
@@ -16,5 +17,6 @@ mod tests;
 
 pub use agent::Agent;
 pub use cluster::{Builder, Cluster};
+pub use proxy::{Fault, Proxy};
 pub use s3::S3;
 pub use terminal::Terminal;

@@ -4,6 +4,8 @@ use super::servers::tool;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ObjectStore, ObjectStoreExt};
+use pgtend_store::repo::keys::Passphrase;
+use pgtend_store::repo::storage::S3Options;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +40,29 @@ impl S3 {
     /// Where it answers.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port on which it answers.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its bucket as a repository, reached this way, which gives up after a few seconds.
+    pub fn repository(&self, endpoint: &str) -> S3Options {
+        S3Options {
+            endpoint: Some(endpoint.to_owned()),
+            region: Some("us-east-1".into()),
+            keys: Some(("AKIATEST".into(), Passphrase::from("a secret"))),
+            timeout: Duration::from_secs(5),
+            retry_for: Duration::from_secs(20),
+            ..S3Options::new(&format!("s3://{}/pg", Self::BUCKET))
+        }
+    }
+
+    /// Asks it something as an administrator would: moto believes everybody.
+    pub async fn ask(&self, method: reqwest::Method, path: &str, header: (&str, &str)) -> reqwest::Response {
+        let request = reqwest::Client::new().request(method, format!("{}/{path}", self.endpoint())).header(header.0, header.1);
+        request.send().await.unwrap().error_for_status().unwrap()
     }
 
     fn bucket(&self) -> AmazonS3 {

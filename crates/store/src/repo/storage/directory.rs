@@ -234,3 +234,17 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
     let told = Error::new(kind, format!("{what}: {error}")).at(path.display().to_string()).hint(hint);
     if passes { told.retry(Retry::Later) } else { told }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[test]
+    fn a_directory_does_what_a_storage_must() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let directory = Directory::make(dir.path()).unwrap();
+        conformance::conforms(&directory).unwrap();
+        conformance::one_writer_wins(&directory, 10).unwrap();
+    }
+}

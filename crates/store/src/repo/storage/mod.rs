@@ -1,8 +1,12 @@
 //! Where the objects of a repository are kept: a directory, or a bucket.
 
+pub mod conformance;
 mod directory;
+mod probe;
+mod s3;
 
 pub use directory::Directory;
+pub use s3::{ObjectLock, S3, S3Options};
 
 use jiff::Timestamp;
 use pgtend_model::error::Result;
@@ -68,6 +72,19 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the storage says.
     fn list(&self, below: &str) -> Result<Vec<Object>>;
+
+    /// Finds out whether the storage does what a repository needs, before there is one.
+    ///
+    /// # Errors
+    /// `Unsupported` when it does not, with what is missing; otherwise what the storage says.
+    fn probe(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What people should know of this storage, as far as it is known: each a sentence.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Bytes that are free there, where the storage can tell.
     fn free_bytes(&self) -> Option<u64> {
