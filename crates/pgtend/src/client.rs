@@ -155,6 +155,14 @@ impl Client {
         self.answer(self.request(Method::DELETE, &format!("{place}/{name}"), None)?).await
     }
 
+    /// Has the agent remove what is at a path of one of its servers.
+    ///
+    /// # Errors
+    /// As [`Client::document`].
+    pub async fn delete_at<T: DeserializeOwned>(&self, path: &str, server: Option<&str>) -> Result<T> {
+        self.answer(self.request(Method::DELETE, path, server)?.timeout(REPORT_TIMEOUT)).await
+    }
+
     fn request(&self, method: Method, path: &str, server: Option<&str>) -> Result<RequestBuilder> {
         let url = self.base.join(path).map_err(|error| cannot_set_up(&error))?;
         let request = self.http.request(method, url).query(&[("server", server)]);

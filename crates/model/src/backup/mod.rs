@@ -8,6 +8,7 @@ pub mod restore_plan;
 pub mod wal_bounds;
 pub mod wal_gap;
 pub mod wal_status;
+pub mod retention;
 
 pub use backup_label::BackupLabel;
 pub use file_list::{Extent, FileEntry, FileType};

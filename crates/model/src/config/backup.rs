@@ -109,13 +109,18 @@ section! {
 impl Repository {
     /// A directory, opened by this key file, with defaults for the rest.
     pub fn in_directory(path: PathBuf, key_file: PathBuf) -> Self {
+        Self { path: Some(path), key_file: Some(key_file), ..Self::named("main") }
+    }
+
+    /// One of this name with defaults, without a place.
+    pub fn named(name: &str) -> Self {
         fn default<T: Setting>(name: &str) -> T {
             #[expect(clippy::expect_used, reason = "called below with the names of its own fields only")]
             default_of(Repository::KEYS.iter().find(|key| key.name == name).expect("a key of [[backup.repository]]"))
         }
         Self {
-            name: default("name"),
-            path: Some(path),
+            name: name.to_owned(),
+            path: None,
             url: None,
             endpoint: None,
             region: None,
@@ -132,7 +137,7 @@ impl Repository {
             timeout: default("timeout"),
             retry_for: default("retry_for"),
             encryption: default("encryption"),
-            key_file: Some(key_file),
+            key_file: None,
             passphrase_file: None,
             recipients: Vec::new(),
             required: default("required"),

@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod archive_watch;
+pub mod backups;
 mod copying;
 mod custom;
 mod explain;
@@ -47,6 +48,7 @@ struct Inner {
     watched: ArcSwap<Vec<Watched>>,
     recording: Recording,
     archive: Option<Service>,
+    backups: backups::Backups,
     tasks: Tasks,
     explaining: tokio::sync::Semaphore,
     started_at: jiff::Timestamp,
@@ -69,11 +71,13 @@ impl Agent {
         let recording = Recording::start(&config, &tasks)?;
         copying::start(&config.history, &recording, &tasks)?;
         let archive = archive::start(&config)?;
+        let backups = backups::Backups::start(&config, &tasks)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),
             recording,
             archive,
+            backups,
             tasks,
             explaining: tokio::sync::Semaphore::new(explain::AT_ONCE),
             started_at: jiff::Timestamp::now(),
@@ -118,11 +122,22 @@ impl Agent {
         if let Some(log) = server_log::LogWatch::new(&settings, server.clone(), self.memory(&settings), ends.clone()) {
             self.0.tasks.spawn_blocking(format!("log {}", server.name()), move || log.run());
         }
+        self.0.backups.look_after(&settings, ends.clone());
         Watched { settings, server, ends }
     }
 
     fn memory(&self, settings: &Settings) -> memory::Memory {
         memory::Memory::new(self.0.recording.clone(), &settings.server.name, settings.awr.clone())
+    }
+
+    /// The backups of all servers.
+    pub fn backups(&self) -> &backups::Backups {
+        &self.0.backups
+    }
+
+    /// How a server is watched.
+    pub fn settings(&self, server: &Server) -> Option<Settings> {
+        self.0.watched.load().iter().find(|watched| watched.server.is(server)).map(|watched| watched.settings.clone())
     }
 
     /// The history of all servers.

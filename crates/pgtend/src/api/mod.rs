@@ -21,6 +21,7 @@ mod access;
 mod answer;
 mod ash;
 pub mod awr;
+pub mod backups;
 mod documents;
 mod endpoint;
 pub mod explain;

@@ -55,6 +55,7 @@ pub(super) fn all() -> Routes {
         .retrospect::<monitoring::history::History>()
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list)
         .awr()
+        .backups()
         .sql()
         .signals()
         .explain()

@@ -3,6 +3,8 @@
 //! Copying and restoring block, on threads of their own; what is said to PostgreSQL is async.
 
 pub mod copy;
+pub mod cron;
+pub mod expire;
 pub mod open;
 mod pages;
 pub mod progress;

@@ -14,7 +14,6 @@ use pgtend_store::repo::lock::Lock;
 use pgtend_store::repo::wal::WalOwner;
 use pgtend_store::repo::write::{Options, Writing};
 use pgtend_store::repo::{FORMAT, Repository};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,7 +180,7 @@ impl Take {
                     file_blocks: ground.control.relation_segment_blocks,
                 }),
             };
-            let writing = take.repository.write(take.how.options, &HashSet::new())?;
+            let writing = take.repository.write(take.how.options, &take.repository.condemned()?)?;
             let copied = copy.run(&writing, take.how.workers, &progress)?;
             let stored_bytes = writing.finish()?;
             Ok(Outcome { copied, listing, stored_bytes })
@@ -223,7 +222,7 @@ impl Take {
         let ground = Arc::clone(ground);
         let stopped = stopped.clone();
         self.blocking(move |take| {
-            let writing = take.repository.write(take.how.options, &HashSet::new())?;
+            let writing = take.repository.write(take.how.options, &take.repository.condemned()?)?;
             let mut special =
                 vec![("global/pg_control", control::read(&ground.data)?.bytes), ("backup_label", stopped.backup_label.into_bytes())];
             if !stopped.tablespace_map.is_empty() {

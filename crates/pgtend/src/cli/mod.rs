@@ -4,6 +4,7 @@ mod activity;
 mod agent;
 mod ash;
 mod awr;
+mod backup;
 mod completions;
 mod config;
 mod connections;
@@ -22,6 +23,8 @@ mod plan_text;
 mod profile;
 mod query;
 mod report_file;
+mod restore;
+
 mod session_table;
 mod signal;
 pub mod source;
@@ -110,6 +113,8 @@ enum Command {
     Connections(connections::Connections),
     Locks(locks::Locks),
     Awr(awr::Awr),
+    Backup(backup::Backup),
+    Restore(Box<restore::Restore>),
     Perf(perf::Perf),
     Sql(sql::Sql),
     Explain(explain::Explain),
@@ -143,6 +148,8 @@ impl Cli {
             Command::Connections(command) => command.run(global).await,
             Command::Locks(command) => command.run(global).await,
             Command::Awr(command) => command.run(global).await,
+            Command::Backup(command) => command.run(global).await,
+            Command::Restore(command) => command.run(global).await,
             Command::Perf(command) => command.run(global).await,
             Command::Sql(command) => command.run(global).await,
             Command::Explain(command) => command.run(global).await,

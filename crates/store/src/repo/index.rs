@@ -70,6 +70,11 @@ impl Index {
         self.packs[location.pack as usize]
     }
 
+    /// Every pack.
+    pub fn packs(&self) -> &[PackInfo] {
+        &self.packs
+    }
+
     fn add(&mut self, indexed: &Indexed) {
         let pack = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         self.packs.push(indexed.pack);

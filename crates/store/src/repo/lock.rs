@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 const BELOW: &str = "locks";
+/// How the names of the locks of those begin who write extents.
+pub const BACKUP: &str = "backup-";
 /// How often a holder says that it is there.
 const RENEWED_EVERY: Duration = Duration::from_secs(30);
 /// A lock that was not renewed for this long is nobody's.
@@ -108,7 +110,7 @@ impl Repository {
     }
 
     /// The storage's own clock: two hosts need not agree on the time.
-    fn storage_now(&self) -> Result<Timestamp> {
+    pub(super) fn storage_now(&self) -> Result<Timestamp> {
         let key = format!("{BELOW}/clock-{}", RandomId::new()?);
         self.storage.replace(&key, b"")?;
         let found = self.storage.list(BELOW)?.into_iter().find(|object| object.key == key);
@@ -118,13 +120,18 @@ impl Repository {
             .ok_or_else(|| Error::new(Kind::Conflict, "an object that was just written is not listed").at(self.shown()))
     }
 
-    /// Every lock that is there, with when it was last renewed.
+    /// Who takes a backup just now.
     ///
     /// # Errors
     /// What the storage says.
-    pub fn locks(&self) -> Result<Vec<(String, Timestamp)>> {
-        let objects = self.storage.list(BELOW)?.into_iter();
-        Ok(objects.filter(|object| !object.key.contains("/clock-")).map(|object| (object.key, object.modified)).collect())
+    pub fn backups_going_on(&self) -> Result<Vec<Holder>> {
+        let mut holders = Vec::new();
+        for object in self.storage.list(BELOW)? {
+            if object.key.starts_with(&format!("{BELOW}/{BACKUP}")) {
+                holders.extend(self.held(&object.key)?.map(|(_, holder)| holder));
+            }
+        }
+        Ok(holders)
     }
 }
 

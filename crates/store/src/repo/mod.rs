@@ -5,6 +5,7 @@
 pub mod backups;
 mod codec;
 pub mod document;
+pub mod gc;
 pub mod id;
 mod index;
 pub mod keys;

@@ -204,7 +204,7 @@ fn one_holds_a_lock_and_its_end_frees_it() {
     lock.check().unwrap();
     drop(lock);
     drop(repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap());
-    assert!(repository.locks().unwrap().is_empty());
+    assert!(repository.storage().list("locks").unwrap().is_empty());
 }
 
 #[test]
@@ -237,4 +237,109 @@ fn another_cluster_does_not_write_under_the_same_name() {
     repository.claim_server("main", &identity("2"), false).unwrap();
     assert_eq!(repository.servers().unwrap(), ["main"]);
     assert!(repository.claim_server("../x", &identity("1"), false).is_err());
+}
+
+/// A backup of these extents.
+fn publish(repository: &Repository, second: i64, extents: &[[u8; 32]]) -> pgtend_model::backup::Label {
+    use pgtend_model::backup::{BackupHead, BackupKind, Checksums, Extent, FileEntry, FileType};
+    let started = Timestamp::from_second(second).unwrap();
+    let head = BackupHead {
+        format: FORMAT,
+        label: repository.free_label("main", started).unwrap(),
+        server: "main".into(),
+        system_identifier: "1".into(),
+        postgresql_version: 150_000,
+        kind: BackupKind::Physical,
+        started,
+        finished: started,
+        start_lsn: pgtend_model::pgdata::Lsn(0),
+        stop_lsn: pgtend_model::pgdata::Lsn(0),
+        timeline: 1,
+        start_wal: String::new(),
+        stop_wal: String::new(),
+        wal_segment_bytes: 16 << 20,
+        from_standby: false,
+        checksums: Checksums::default(),
+        tablespaces: Vec::new(),
+        bytes: 0,
+        new_bytes: 0,
+        stored_bytes: 0,
+        files: 1,
+        notes: Vec::new(),
+    };
+    let file = FileEntry {
+        path: "base/1".into(),
+        file_type: FileType::File,
+        mode: 0o600,
+        bytes: extents.len() as u64 * 1000,
+        modified_ns: 0,
+        changed_ns: 0,
+        inode: 0,
+        target: String::new(),
+        crc32c: 0,
+        extents: extents.iter().map(|id| Extent { id: *id, crc32c: 0 }).collect(),
+        sizes: vec![1000; extents.len()],
+    };
+    repository.publish(&head, &[file]).unwrap();
+    head.label
+}
+
+fn claimed(dir: &Path) -> Repository {
+    let repository = plain(dir);
+    let identity = backups::Identity { system_identifier: "1".into(), postgresql_version: 150_000, first_seen: Timestamp::UNIX_EPOCH };
+    repository.claim_server("main", &identity, false).unwrap();
+    repository
+}
+
+#[test]
+fn garbage_is_named_first_and_goes_after_the_grace_period() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let first = write(&repository, &[(&noise(1000, 1), None)])[0].id;
+    let second = write(&repository, &[(&noise(1000, 2), None)])[0].id;
+    let old = publish(&repository, 100, &[first]);
+    publish(&repository, 200, &[second]);
+    assert_eq!(repository.collect_garbage(gc::GRACE).unwrap(), pgtend_model::backup::retention::Garbage::default());
+    repository.remove_backup("main", old).unwrap();
+    assert_eq!(repository.collect_garbage(gc::GRACE).unwrap().condemned, 1);
+    // What is named is still there, and is written anew by whoever needs it.
+    assert_eq!(repository.condemned().unwrap().len(), 1);
+    assert!(repository.extents().unwrap().reader().extent(first).is_ok());
+    let writing = repository.write(Options::default(), &repository.condemned().unwrap()).unwrap();
+    assert!(!writing.knows(first) && writing.knows(second));
+    writing.finish().unwrap();
+    let done = repository.collect_garbage(jiff::SignedDuration::from_secs(-1)).unwrap();
+    assert_eq!((done.condemned, done.removed), (0, 1));
+    let mut reader = repository.extents().unwrap().reader();
+    assert!(reader.extent(first).is_err() && reader.extent(second).is_ok());
+    assert!(repository.condemned().unwrap().is_empty());
+}
+
+#[test]
+fn what_a_backup_came_to_need_again_stays_and_so_does_the_base_of_a_delta() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let mut content = noise(1 << 20, 1);
+    let base = write(&repository, &[(&content, None)])[0].id;
+    content[5] ^= 1;
+    let delta = write(&repository, &[(&content, Some(base))])[0].id;
+    assert_eq!(repository.collect_garbage(gc::GRACE).unwrap().condemned, 2);
+    publish(&repository, 300, &[delta]);
+    assert_eq!(repository.collect_garbage(jiff::SignedDuration::from_secs(-1)).unwrap().removed, 0);
+    assert_eq!(repository.extents().unwrap().reader().extent(delta).unwrap(), content);
+}
+
+#[test]
+fn nothing_goes_while_a_backup_may_still_count_on_it_or_cannot_be_read() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    write(&repository, &[(&noise(1000, 1), None)]);
+    let lock = repository.lock("backup-main", "backup", Timestamp::now()).unwrap();
+    repository.collect_garbage(gc::GRACE).unwrap();
+    assert_eq!(repository.collect_garbage(jiff::SignedDuration::from_secs(-1)).unwrap().removed, 0);
+    drop(lock);
+    let label = publish(&repository, 100, &[]);
+    let head = dir.path().join(format!("backups/main/{label}/head"));
+    std::fs::write(&head, b"PGTRnonsense").unwrap();
+    assert!(repository.collect_garbage(jiff::SignedDuration::from_secs(-1)).is_err());
 }

@@ -1,0 +1,320 @@
+//! `pgtend backup`: taking backups, and what there is of them.
+
+use super::output::{Cell, Table, Tabular, Tone, print};
+use super::{Global, source};
+use crate::agent::backups::{Ended, Work};
+use crate::api::backups::{BACKUPS, BackupList, EXPIRE, Expire, ExpiredIn, Listed, NewBackup, STOP};
+use crate::backup::progress::Seen;
+use crate::client::Client;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use pgtend_model::backup::Label;
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::units::{show_bytes, show_seconds};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How often the agent is asked how far it is.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Takes backups, and tells what there is of them
+///
+/// Every backup restores like a full one and costs what changed since the last. The agent takes them, beside the server; `pgtend restore` brings
+/// one back.
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Run),
+    List(List),
+    Show(Show),
+    Stop(Stop),
+    Expire(ExpireOld),
+    Delete(Delete),
+}
+
+/// Takes a backup now
+#[derive(Debug, Args)]
+struct Run {
+    /// To this repository only
+    #[arg(long, value_name = "NAME")]
+    repository: Option<String>,
+    /// Do not wait for its end
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Lists the backups there are, and what goes on
+#[derive(Debug, Args)]
+struct List {}
+
+/// Shows all that is known of a backup
+#[derive(Debug, Args)]
+struct Show {
+    /// Its name, as the list has it
+    label: Label,
+}
+
+/// Stops a backup that goes on; what was copied is kept for the next
+#[derive(Debug, Args)]
+struct Stop {}
+
+/// Takes away what the retention does not keep
+#[derive(Debug, Args)]
+struct ExpireOld {
+    /// In this repository only
+    #[arg(long, value_name = "NAME")]
+    repository: Option<String>,
+    /// Only tell what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Takes one backup away
+#[derive(Debug, Args)]
+struct Delete {
+    /// Its name, as the list has it
+    label: Label,
+    /// From this repository only
+    #[arg(long, value_name = "NAME")]
+    repository: Option<String>,
+}
+
+impl Backup {
+    pub(super) async fn run(&self, global: &Global) -> Result<u8> {
+        if global.connection.is_some() {
+            return Err(
+                Error::new(Kind::Usage, "backups are the agent's work: a connection alone takes none").hint("leave out --connection")
+            );
+        }
+        let client = source::agent(global)?;
+        let server = global.server.as_deref();
+        match &self.command {
+            Command::Run(command) => return command.run(&client, server, global).await,
+            Command::List(_) => print(&client.get_of::<BackupList>(BACKUPS, server).await?, global.format)?,
+            Command::Show(Show { label }) => print(&show(&client, server, *label).await?, global.format)?,
+            Command::Stop(_) => print(&client.post::<BackupList>(STOP, server, &()).await?, global.format)?,
+            Command::Expire(command) => {
+                let body = Expire { repository: command.repository.clone(), dry_run: command.dry_run };
+                print(&Expiry(client.make::<Vec<ExpiredIn>>(EXPIRE, server, &body).await?), global.format)?;
+            }
+            Command::Delete(command) => {
+                let name = command.repository.as_ref().map_or_else(String::new, |name| format!("?repository={name}"));
+                let left: BackupList = client.delete_at(&format!("{BACKUPS}/{}{name}", command.label), server).await?;
+                print(&left, global.format)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+async fn show(client: &Client, server: Option<&str>, label: Label) -> Result<Shown> {
+    let list: BackupList = client.get_of(BACKUPS, server).await?;
+    let found: Vec<Listed> = list.backups.into_iter().filter(|listed| listed.backup.label == label).collect();
+    if found.is_empty() {
+        return Err(Error::new(Kind::NotFound, format!("there is no backup {label}")).hint("`pgtend backup list` shows what there is"));
+    }
+    Ok(Shown(found))
+}
+
+impl Run {
+    async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<u8> {
+        let before: BackupList = client.get_of(BACKUPS, server).await?;
+        let body = NewBackup { repository: self.repository.clone() };
+        let begun: BackupList = client.post(BACKUPS, server, &body).await?;
+        if self.no_wait {
+            print(&begun, global.format)?;
+            return Ok(0);
+        }
+        let ended = self.follow(client, server, &before.work).await?;
+        let failed = ended.iter().find_map(|ended| ended.error.clone());
+        let labels: Vec<Label> = ended.iter().filter_map(|ended| ended.backup.as_ref().map(|head| head.label)).collect();
+        let list: BackupList = client.get_of(BACKUPS, server).await?;
+        let taken: Vec<Listed> = list.backups.into_iter().filter(|listed| labels.contains(&listed.backup.label)).collect();
+        if !taken.is_empty() {
+            print(&Shown(taken), global.format)?;
+        }
+        failed.map_or(Ok(0), Err)
+    }
+
+    /// Waits until every repository has its backup, or an error, with a bar where somebody looks.
+    async fn follow(&self, client: &Client, server: Option<&str>, before: &[Work]) -> Result<Vec<Ended>> {
+        let last = |work: &Work| work.last.as_ref().map(|ended| ended.at);
+        let before: HashMap<&str, Option<Timestamp>> = before.iter().map(|work| (work.repository.as_str(), last(work))).collect();
+        let bar = bar();
+        loop {
+            let now: BackupList = client.get_of(BACKUPS, server).await?;
+            let asked = |work: &&Work| self.repository.as_ref().is_none_or(|name| *name == work.repository);
+            let ours: Vec<&Work> = now.work.iter().filter(asked).collect();
+            if let Some(seen) = ours.iter().find_map(|work| work.running.as_ref()) {
+                show_progress(&bar, seen);
+            }
+            let is_over = |work: &&Work| work.running.is_none() && last(work) > before.get(work.repository.as_str()).copied().flatten();
+            if ours.iter().all(|work| is_over(work)) {
+                bar.finish_and_clear();
+                return Ok(ours.iter().filter_map(|work| work.last.clone()).collect());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// A bar on standard error, where that is a terminal.
+pub(super) fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(
+        "{bar:30} {percent:>3} %  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}",
+    );
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Brings the bar to where the work is.
+pub(super) fn show_progress(bar: &ProgressBar, seen: &Seen) {
+    bar.set_length(seen.total_bytes);
+    bar.set_position(seen.done_bytes);
+    bar.set_message(seen.phase.text());
+}
+
+/// Backups with all that is known of them.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Shown(Vec<Listed>);
+
+/// What a retention took away.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Expiry(Vec<ExpiredIn>);
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn bytes(bytes: u64) -> String {
+    show_bytes(bytes as f64)
+}
+
+impl Tabular for BackupList {
+    fn tables(&self) -> Vec<Table> {
+        let mut going_on = Table::new("Going on", &["server", "repository", "what", ">done", ">of", ">elapsed"]);
+        for (work, seen) in self.work.iter().filter_map(|work| Some((work, work.running.as_ref()?))) {
+            going_on.push([
+                work.server.clone(),
+                work.repository.clone(),
+                seen.phase.text().to_owned(),
+                bytes(seen.done_bytes),
+                bytes(seen.total_bytes),
+                show_seconds(seen.elapsed_seconds),
+            ]);
+        }
+        let mut failed = Table::new("Failed", &["repository", "at", "why"]);
+        for (work, ended, error) in
+            self.work.iter().filter_map(|work| Some((work, work.last.as_ref()?, work.last.as_ref()?.error.as_ref()?)))
+        {
+            failed.push([Cell::from(work.repository.clone()), ended.at.to_string().into(), Cell::new(error.to_string(), Tone::Bad)]);
+        }
+        let mut damaged = Table::new("Cannot be read", &["what"]);
+        for error in &self.damaged {
+            damaged.push([Cell::new(error.to_string(), Tone::Bad)]);
+        }
+        vec![backups(&self.backups), going_on, failed, damaged]
+    }
+}
+
+fn backups(listed: &[Listed]) -> Table {
+    let columns = ["backup", "repository", "kind", ">took", ">size", ">new", ">stored", "WAL from", "to", "pages"];
+    let mut table = Table::new("Backups", &columns);
+    table.empty = "There is no backup. `pgtend backup run` takes one.".to_owned();
+    for Listed { repository, backup } in listed {
+        table.push::<Cell>([
+            backup.label.to_string().into(),
+            repository.clone().into(),
+            kind(backup.kind).into(),
+            show_seconds(backup.duration_seconds()).into(),
+            bytes(backup.bytes).into(),
+            bytes(backup.new_bytes).into(),
+            bytes(backup.stored_bytes).into(),
+            backup.start_wal.clone().into(),
+            backup.stop_wal.clone().into(),
+            pages(backup),
+        ]);
+    }
+    table
+}
+
+const fn kind(kind: pgtend_model::backup::BackupKind) -> &'static str {
+    match kind {
+        pgtend_model::backup::BackupKind::Physical => "physical",
+        pgtend_model::backup::BackupKind::Logical => "logical",
+        pgtend_model::backup::BackupKind::Files => "files",
+    }
+}
+
+fn pages(backup: &pgtend_model::backup::BackupHead) -> Cell {
+    let checksums = &backup.checksums;
+    match (checksums.enabled, checksums.wrong_pages) {
+        (false, _) => Cell::new("no checksums", Tone::Dim),
+        (true, 0) => Cell::new(format!("{} checked", checksums.checked_pages), Tone::Good),
+        (true, wrong) => Cell::new(format!("{wrong} WRONG"), Tone::Bad),
+    }
+}
+
+impl Tabular for Shown {
+    fn tables(&self) -> Vec<Table> {
+        let mut tables = vec![backups(&self.0)];
+        for Listed { repository, backup } in &self.0 {
+            let mut facts = Table::new(&format!("{} in {repository}", backup.label), &["what", "value"]);
+            let rows = [
+                ("system identifier", backup.system_identifier.clone()),
+                ("PostgreSQL", backup.postgresql_version.to_string()),
+                ("started", backup.started.to_string()),
+                ("finished", backup.finished.to_string()),
+                ("timeline", backup.timeline.to_string()),
+                ("replay from", backup.start_lsn.to_string()),
+                ("consistent at", backup.stop_lsn.to_string()),
+                ("taken from", if backup.from_standby { "a standby" } else { "the primary" }.to_owned()),
+                ("files", backup.files.to_string()),
+            ];
+            rows.into_iter().for_each(|(name, value)| facts.push([name.to_owned(), value]));
+            for tablespace in &backup.tablespaces {
+                facts.push([format!("tablespace {}", tablespace.oid), tablespace.path.clone()]);
+            }
+            for page in &backup.checksums.wrong {
+                facts.push([Cell::new("wrong page", Tone::Bad), Cell::from(page.clone())]);
+            }
+            for note in &backup.notes {
+                facts.push(["note".to_owned(), note.clone()]);
+            }
+            tables.push(facts);
+        }
+        tables
+    }
+}
+
+impl Tabular for Expiry {
+    fn tables(&self) -> Vec<Table> {
+        let mut table = Table::new("Retention", &["repository", "backup", "what becomes of it", "why"]);
+        let mut freed = Table::new("Freed", &["repository", ">WAL files", ">of them", ">packs named", ">packs removed", ">bytes"]);
+        for ExpiredIn { repository, expired } in &self.0 {
+            for label in &expired.removed {
+                let what = if expired.dry_run { "would go" } else { "gone" };
+                table.push::<Cell>([repository.clone().into(), label.to_string().into(), Cell::new(what, Tone::Warn), "".into()]);
+            }
+            for (label, reasons) in &expired.kept {
+                let why: Vec<String> = reasons.iter().map(|reason| format!("{reason:?}").to_lowercase()).collect();
+                table.push::<Cell>([repository.clone().into(), label.to_string().into(), "stays".into(), why.join(", ").into()]);
+            }
+            freed.push([
+                repository.clone(),
+                expired.removed_wal.to_string(),
+                bytes(expired.removed_wal_bytes),
+                expired.garbage.condemned.to_string(),
+                expired.garbage.removed.to_string(),
+                bytes(expired.garbage.removed_bytes),
+            ]);
+        }
+        vec![table, freed]
+    }
+}

@@ -1,0 +1,433 @@
+//! `pgtend restore`: bringing a backup back, with WAL up to where one wants.
+
+use super::backup::{bar, show_progress};
+use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
+use super::when::when;
+use super::{Global, source};
+use crate::api::backups::{REPOSITORIES, RepositoryPlace, RepositoryPlaces};
+use crate::backup::Progress;
+use crate::backup::open::open;
+use crate::backup::restore::recover::Recovered;
+use crate::backup::restore::run::{Prepared, Replay, Restore as Run};
+use crate::backup::restore::settings::{Action, Purpose};
+use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service};
+use clap::{Args, ValueEnum};
+use pgtend_model::backup::Label;
+use pgtend_model::backup::restore_plan::{Target, Timeline, Wanted};
+use pgtend_model::config::{Encryption, Repository as Configured, parse};
+use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::pgdata::Lsn;
+use pgtend_model::pgdata::wal::SegmentSize;
+use pgtend_model::units::{show_bytes, show_seconds};
+use pgtend_postgres::process::os_user::OsUser;
+use pgtend_store::repo::Repository;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Brings a backup back, and replays WAL up to where you want
+///
+/// Everything that could stand in the way is looked at before a byte is written: whether the target can be reached, whether WAL is missing, whether there
+/// is room. Nothing is ever restored over a running server. Without --recover-to… the newest state is restored. WAL is replayed by a PostgreSQL that nobody
+/// else can reach, and then stopped: start the directory as you like.
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The new data directory, or with --delta the damaged one
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+    /// Up to the last commit before this instant: 2026-11-21T03:12:00Z, "2026-11-21 03:12", 03:12, -1h
+    #[arg(long, value_name = "TIME", group = "where", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Up to this position of the WAL
+    #[arg(long, value_name = "LSN", group = "where")]
+    lsn: Option<Lsn>,
+    /// Up to the commit of this transaction
+    #[arg(long, value_name = "XID", group = "where")]
+    xid: Option<u64>,
+    /// Up to a restore point that was made with `pg_create_restore_point`
+    #[arg(long, value_name = "NAME", group = "where")]
+    name: Option<String>,
+    /// Only until the data is consistent
+    #[arg(long, group = "where")]
+    immediate: bool,
+    /// End before the target instead of after it
+    #[arg(long)]
+    exclusive: bool,
+    /// From this backup; without it, the newest that can reach the target
+    #[arg(long, value_name = "LABEL")]
+    backup: Option<Label>,
+    /// Along which timeline: latest, current (the backup's own), or a number
+    #[arg(long, value_name = "TIMELINE", default_value = "latest", value_parser = timeline)]
+    timeline: Timeline,
+    /// Go over the copy of this cluster that is in the directory: what is the same stays, what the backup does not have is removed
+    #[arg(long)]
+    delta: bool,
+    /// Where a tablespace goes: OID=DIR or FORMER-DIR=DIR. Without it, next to a new data directory
+    #[arg(long = "tablespace-map", value_name = "WHICH=DIR", value_parser = mapping)]
+    tablespaces: Vec<(String, PathBuf)>,
+    /// Follow this primary instead of ending recovery: its connection string
+    #[arg(long, value_name = "CONNINFO", conflicts_with = "where")]
+    standby: Option<String>,
+    /// The restored cluster takes the place of the one that was lost: it archives as that did. Without it, it is a copy that archives nothing
+    #[arg(long)]
+    as_primary: bool,
+    /// What happens at the target
+    #[arg(long, value_enum, default_value_t = AtTarget::Promote)]
+    target_action: AtTarget,
+    /// Write the files only: WAL is replayed when somebody starts the directory
+    #[arg(long)]
+    no_recovery: bool,
+    /// Only tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Threads that read and write
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// The operating system's user that owns the files
+    #[arg(long, value_name = "USER")]
+    os_user: Option<String>,
+    /// Where PostgreSQL's programs are
+    #[arg(long, value_name = "DIR")]
+    bindir: Option<PathBuf>,
+    #[command(flatten)]
+    from: From,
+}
+
+/// From which repository: that of the agent that runs here, unless said otherwise.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From which repository")]
+struct From {
+    /// The repository's directory; where no agent runs any more
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    from: Option<PathBuf>,
+    /// Its key file; without it, DIR.key beside the directory
+    #[arg(long, value_name = "FILE", requires = "from")]
+    key_file: Option<PathBuf>,
+    /// A file whose first line is its passphrase
+    #[arg(long, value_name = "FILE", requires = "from", conflicts_with = "key_file")]
+    passphrase_file: Option<PathBuf>,
+    /// An agent's configuration that tells of the repository
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which repository, where there are several
+    #[arg(long, value_name = "NAME")]
+    repository: Option<String>,
+}
+
+/// What happens at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AtTarget {
+    /// Recovery ends: the cluster goes on on a timeline of its own.
+    Promote,
+    /// Recovery pauses when somebody starts the directory: one may look and go on (with --no-recovery).
+    Pause,
+    /// The server stops when it is there (with --no-recovery).
+    Shutdown,
+}
+
+fn timeline(text: &str) -> Result<Timeline, String> {
+    match text {
+        "latest" => Ok(Timeline::Latest),
+        "current" => Ok(Timeline::Current),
+        number => number.parse().map(Timeline::Number).map_err(|_| "latest, current, or a number".to_owned()),
+    }
+}
+
+fn mapping(text: &str) -> Result<(String, PathBuf), String> {
+    let (which, to) = text.split_once('=').ok_or("WHICH=DIR")?;
+    if to.starts_with('/') { Ok((which.to_owned(), to.into())) } else { Err("the directory must be absolute".to_owned()) }
+}
+
+/// What was decided, as it is shown before and after.
+#[derive(serde::Serialize)]
+struct Told {
+    dry_run: bool,
+    backup: Label,
+    server: String,
+    system_identifier: String,
+    into: PathBuf,
+    tablespaces: BTreeMap<u32, PathBuf>,
+    bytes: u64,
+    files: u64,
+    timeline: u32,
+    wal_segments: usize,
+    wal_from: String,
+    covered_to: Lsn,
+    target: String,
+    reasons: Vec<String>,
+    notes: Vec<String>,
+    recovered: Option<Recovered>,
+    seconds: Option<f64>,
+}
+
+impl Restore {
+    pub(super) async fn run(&self, global: &Global) -> Result<u8> {
+        let (repository, server) = self.repository(global).await?;
+        let user = OsUser::choose(self.os_user.as_deref())?;
+        let run = Run {
+            repository: repository.clone(),
+            server,
+            system_identifier: None,
+            wanted: Wanted { target: self.target()?, backup: self.backup, timeline: self.timeline },
+            into: self.into.clone(),
+            delta: self.delta,
+            tablespace_map: self.tablespaces.iter().cloned().collect(),
+            user,
+            bindir: self.bindir.clone(),
+            workers: usize::from(self.workers),
+        };
+        let recovers = !self.no_recovery && self.standby.is_none();
+        let (prepared, run) = blocking(move || Ok((run.prepare(recovers)?, run))).await?;
+        let told = told(&run, &prepared, self.dry_run);
+        if self.dry_run {
+            print(&told, global.format)?;
+            return Ok(0);
+        }
+        tell(global, &format!("Restoring backup {} into {}", told.backup, told.into.display()));
+        let started = std::time::Instant::now();
+        let recovered = self.carry_out(repository, run, prepared, recovers).await?;
+        let told = Told { recovered, seconds: Some(started.elapsed().as_secs_f64()), ..told };
+        print(&told, global.format)?;
+        Ok(0)
+    }
+
+    async fn carry_out(&self, repository: Repository, run: Run, prepared: Prepared, recovers: bool) -> Result<Option<Recovered>> {
+        let socket = prepared.place.data.with_extension("restore.wal");
+        let replay = Replay {
+            restore_command: self.restore_command(&socket, &prepared)?,
+            exclusive: self.exclusive,
+            action: self.action(),
+            purpose: self.purpose(),
+            primary_conninfo: self.standby.clone(),
+            run: recovers,
+        };
+        let service = if recovers { Some(serve(&socket, repository, &prepared)?) } else { None };
+        let progress = Progress::new(0);
+        let seen = progress.clone();
+        let work = tokio::task::spawn_blocking(move || run.carry_out(&prepared, &replay, &progress));
+        let bar = bar();
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        tokio::pin!(work);
+        let outcome = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                _ = tick.tick() => show_progress(&bar, &seen.see()),
+            }
+        };
+        bar.finish_and_clear();
+        drop(service);
+        outcome.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("the restore's thread ended: {error}"))))
+    }
+
+    /// While this command runs it serves the WAL itself; afterwards the agent of the configuration does.
+    fn restore_command(&self, socket: &Path, prepared: &Prepared) -> Result<String> {
+        let program = std::env::current_exe().map_err(|error| Error::new(Kind::System, format!("this program's own path is unknown: {error}")))?;
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        Ok(format!(
+            "{} wal get --socket {} --server {} %f %p",
+            quoted(&program.display().to_string()),
+            quoted(&socket.display().to_string()),
+            quoted(&prepared.owner.server)
+        ))
+    }
+
+    fn target(&self) -> Result<Target> {
+        Ok(match (&self.to, self.lsn, self.xid, &self.name, self.immediate) {
+            (Some(text), ..) => Target::Time(when(text)?),
+            (_, Some(lsn), ..) => Target::Lsn(lsn),
+            (_, _, Some(xid), ..) => Target::Xid(xid),
+            (_, _, _, Some(name), _) => Target::Name(name.clone()),
+            (.., true) => Target::Immediate,
+            _ => Target::Latest,
+        })
+    }
+
+    const fn action(&self) -> Action {
+        match self.target_action {
+            AtTarget::Promote => Action::Promote,
+            AtTarget::Pause => Action::Pause,
+            AtTarget::Shutdown => Action::Shutdown,
+        }
+    }
+
+    const fn purpose(&self) -> Purpose {
+        match (&self.standby, self.as_primary) {
+            (Some(_), _) => Purpose::Standby,
+            (None, true) => Purpose::Primary,
+            (None, false) => Purpose::Copy,
+        }
+    }
+
+    /// The repository, and the server's name in it.
+    async fn repository(&self, global: &Global) -> Result<(Repository, String)> {
+        let (configured, state) = self.configured(global).await?;
+        let repository = blocking(move || open(&configured, &state)).await?;
+        let server = match &global.server {
+            Some(server) => server.clone(),
+            None => {
+                let looked = repository.clone();
+                let servers = blocking(move || looked.servers()).await?;
+                match servers.as_slice() {
+                    [only] => only.clone(),
+                    [] => return Err(Error::new(Kind::NotFound, "the repository has no backups at all").at(repository.shown())),
+                    several => {
+                        return Err(Error::new(Kind::Usage, "which server?").hint(format!("name one with --server: {}", several.join(", "))));
+                    }
+                }
+            }
+        };
+        Ok((repository, server))
+    }
+
+    async fn configured(&self, global: &Global) -> Result<(Configured, PathBuf)> {
+        if let Some(path) = &self.from.from {
+            return Ok((self.of_directory(path), PathBuf::from("/")));
+        }
+        if let Some(path) = &self.from.config {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string()))?;
+            let config = parse(&text, &path.display().to_string())?.effective;
+            let state = config.agent.state_directory.clone();
+            return Ok((one(config.backup.repository, self.from.repository.as_deref(), |configured| &configured.name)?, state));
+        }
+        let places: RepositoryPlaces = source::agent(global)?.get(REPOSITORIES).await.map_err(|error| {
+            error.hint("where no agent runs any more: --from DIR, or --config FILE")
+        })?;
+        let place = one(places.repositories, self.from.repository.as_deref(), |place| &place.name)?;
+        Ok((of_place(place), PathBuf::from("/")))
+    }
+
+    fn of_directory(&self, path: &Path) -> Configured {
+        let beside = || {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".key");
+            PathBuf::from(name)
+        };
+        let key_file = self.from.key_file.clone().or_else(|| Some(beside()).filter(|path| path.exists()));
+        let encryption = match (&self.from.passphrase_file, &key_file) {
+            (Some(_), _) => Encryption::Passphrase,
+            (None, Some(_)) => Encryption::KeyFile,
+            (None, None) => Encryption::None,
+        };
+        Configured {
+            path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            encryption,
+            key_file,
+            passphrase_file: self.from.passphrase_file.clone(),
+            ..Configured::named("main")
+        }
+    }
+}
+
+fn of_place(place: RepositoryPlace) -> Configured {
+    Configured {
+        path: place.path.map(PathBuf::from),
+        url: place.url,
+        encryption: place.encryption,
+        key_file: Some(place.key_file.into()),
+        passphrase_file: place.passphrase_file.map(PathBuf::from),
+        ..Configured::named(&place.name)
+    }
+}
+
+fn one<T>(all: Vec<T>, name: Option<&str>, name_of: impl Fn(&T) -> &String) -> Result<T> {
+    let names = all.iter().map(&name_of).cloned().collect::<Vec<_>>().join(", ");
+    let mut fitting: Vec<T> = all.into_iter().filter(|one| name.is_none_or(|name| name == name_of(one))).collect();
+    match (fitting.len(), name) {
+        (0, None) => Err(Error::new(Kind::NotFound, "the agent has no backup repository").hint("name one with --from DIR")),
+        (0, Some(name)) => Err(Error::new(Kind::NotFound, format!("no repository is named \"{name}\"")).hint(format!("there are: {names}"))),
+        (_, _) => Ok(fitting.swap_remove(0)),
+    }
+}
+
+fn serve(socket: &Path, repository: Repository, prepared: &Prepared) -> Result<Service> {
+    let bytes = u32::try_from(prepared.plan.backup.wal_segment_bytes).unwrap_or(0);
+    let size = SegmentSize::new(bytes).ok_or_else(|| Error::new(Kind::Conflict, "the backup names an impossible size of WAL segments"))?;
+    let served = Served::recovery(prepared.owner.clone(), size, &prepared.place.data);
+    let options = WalOptions { level: 3, workers: 2, prefetch: 8, dropping: None };
+    Service::start(socket, vec![served], Places::new(vec![WalPlace::opened("main", repository)]), options)
+}
+
+fn told(run: &Run, prepared: &Prepared, dry_run: bool) -> Told {
+    let plan = &prepared.plan;
+    let size = u32::try_from(plan.backup.wal_segment_bytes).ok().and_then(SegmentSize::new);
+    let first = plan.wal.first().zip(size).map(|(segment, size)| segment.name(size)).unwrap_or_default();
+    Told {
+        dry_run,
+        backup: plan.backup.label,
+        server: run.server.clone(),
+        system_identifier: prepared.owner.system_identifier.clone(),
+        into: prepared.place.data.clone(),
+        tablespaces: prepared.place.tablespaces.clone(),
+        bytes: plan.backup.bytes,
+        files: plan.backup.files,
+        timeline: plan.timeline,
+        wal_segments: plan.wal.len(),
+        wal_from: first,
+        covered_to: plan.covered_to,
+        target: run.wanted.target.to_string(),
+        reasons: plan.reasons.clone(),
+        notes: plan.backup.notes.clone(),
+        recovered: None,
+        seconds: None,
+    }
+}
+
+impl Tabular for Told {
+    fn tables(&self) -> Vec<Table> {
+        let title = if self.dry_run { "Would be restored" } else { "Restored" };
+        let mut table = Table::new(title, &["what", "value"]);
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let size = format!("{} in {} files", show_bytes(self.bytes as f64), self.files);
+        let mut rows = vec![
+            ("backup", self.backup.to_string()),
+            ("into", self.into.display().to_string()),
+            ("size", size),
+            ("target", self.target.clone()),
+            ("timeline", self.timeline.to_string()),
+            ("WAL", format!("{} segments from {}, without a gap up to {}", self.wal_segments, self.wal_from, self.covered_to)),
+        ];
+        for (oid, path) in &self.tablespaces {
+            rows.push(("tablespace", format!("{oid} in {}", path.display())));
+        }
+        rows.extend(self.reasons.iter().map(|reason| ("because", reason.clone())));
+        rows.into_iter().for_each(|(name, value)| table.push([name.to_owned(), value]));
+        for note in &self.notes {
+            table.push([Cell::new("mind", Tone::Warn), Cell::from(note.clone())]);
+        }
+        if let Some(seconds) = self.seconds {
+            table.push(["took".to_owned(), show_seconds(seconds)]);
+        }
+        vec![table, recovered(self.recovered.as_ref())]
+    }
+}
+
+fn recovered(recovered: Option<&Recovered>) -> Table {
+    let mut table = Table::new("Recovered", &["what", "value"]);
+    let Some(recovered) = recovered else { return table };
+    let rows = [
+        ("replayed up to", recovered.replayed_to.clone()),
+        ("last commit", recovered.last_commit.clone()),
+        ("stopped", recovered.stopped.clone()),
+        ("goes on as timeline", recovered.timeline.map(|timeline| timeline.to_string())),
+        ("replaying took", Some(show_seconds(recovered.seconds))),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value {
+            table.push([name.to_owned(), value]);
+        }
+    }
+    table
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("a thread of the restore ended: {error}"))))
+}
+
+/// Tells something beside a table.
+fn tell(global: &Global, text: &str) {
+    if global.format == Format::Table {
+        output::tell(text);
+    }
+}
