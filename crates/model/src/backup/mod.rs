@@ -5,10 +5,10 @@ pub mod file_list;
 pub mod head;
 pub mod label;
 pub mod restore_plan;
+pub mod retention;
 pub mod wal_bounds;
 pub mod wal_gap;
 pub mod wal_status;
-pub mod retention;
 
 pub use backup_label::BackupLabel;
 pub use file_list::{Extent, FileEntry, FileType};

@@ -12,13 +12,13 @@ use std::path::Path;
 ///
 /// # Errors
 /// When its socket cannot be had. A repository that cannot be opened is no error: PostgreSQL keeps the WAL until it can.
-pub(super) fn start(config: &Effective) -> Result<Option<Service>> {
+pub(super) fn start(config: &Effective, places: Places) -> Result<Option<Service>> {
     let here = |server: &pgtend_model::config::Server| server.data_directory.as_deref().map(|data| Served::server(&server.name, data));
     let servers: Vec<Served> = config.server.iter().filter_map(here).collect();
     if config.backup.repository.is_empty() || servers.is_empty() {
         return Ok(None);
     }
-    let service = Service::start(&socket_of(config), servers, places(config), options(config))?;
+    let service = Service::start(&socket_of(config), servers, places, options(config))?;
     tracing::info!(socket = %service.socket().display(), "WAL is taken for the repositories");
     Ok(Some(service))
 }

@@ -2,10 +2,10 @@
 
 use super::settings::Settings;
 use super::tasks::Tasks;
-use crate::backup::open::open_or_make;
 use crate::backup::progress::Seen;
 use crate::backup::take::{How, Take};
 use crate::backup::{Progress, expire};
+use crate::wal::Places;
 use croner::Cron;
 use jiff::Timestamp;
 use pgtend_model::backup::retention::Policy;
@@ -15,7 +15,6 @@ use pgtend_model::error::{Error, Kind, Result};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::write::Options;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,8 +29,7 @@ pub struct Backups(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Backup,
-    state_directory: PathBuf,
-    repositories: Mutex<BTreeMap<String, Repository>>,
+    places: Places,
     jobs: Mutex<BTreeMap<Target, Job>>,
     tasks: Tasks,
 }
@@ -85,14 +83,8 @@ impl Backups {
     ///
     /// # Errors
     /// `Config` when the schedule cannot be read.
-    pub fn start(config: &Effective, tasks: &Tasks) -> Result<Self> {
-        let backups = Self(Arc::new(Inner {
-            config: config.backup.clone(),
-            state_directory: config.agent.state_directory.clone(),
-            repositories: Mutex::default(),
-            jobs: Mutex::default(),
-            tasks: tasks.clone(),
-        }));
+    pub fn start(config: &Effective, places: Places, tasks: &Tasks) -> Result<Self> {
+        let backups = Self(Arc::new(Inner { config: config.backup.clone(), places, jobs: Mutex::default(), tasks: tasks.clone() }));
         schedule(&config.backup.schedule)?;
         Ok(backups)
     }
@@ -330,15 +322,14 @@ impl Backups {
         Ok(found)
     }
 
-    /// An open repository.
+    /// An open repository: the same that WAL goes to.
     async fn repository(&self, configured: &Configured) -> Result<Repository> {
-        if let Some(open) = self.0.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(&configured.name) {
-            return Ok(open.clone());
-        }
-        let (wanted, state) = (configured.clone(), self.0.state_directory.clone());
-        let opened = blocking(move || open_or_make(&wanted, &state)).await?;
-        self.0.repositories.lock().unwrap_or_else(PoisonError::into_inner).insert(configured.name.clone(), opened.clone());
-        Ok(opened)
+        let (places, name) = (self.0.places.clone(), configured.name.clone());
+        blocking(move || {
+            let place = places.all().iter().find(|place| place.name() == name);
+            place.ok_or_else(|| Error::new(Kind::Internal, "a repository of the configuration is not known"))?.repository().cloned()
+        })
+        .await
     }
 }
 

@@ -70,8 +70,9 @@ impl Agent {
     pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
         let recording = Recording::start(&config, &tasks)?;
         copying::start(&config.history, &recording, &tasks)?;
-        let archive = archive::start(&config)?;
-        let backups = backups::Backups::start(&config, &tasks)?;
+        let places = archive::places(&config);
+        let archive = archive::start(&config, places.clone())?;
+        let backups = backups::Backups::start(&config, places, &tasks)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),

@@ -92,8 +92,10 @@ pub struct ExpiredIn {
 /// The repositories of an agent, as whoever restores on the same host needs them.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryPlaces {
-    /// The configuration of each, as TOML, secrets by the names of their files only.
+    /// Each of them; secrets by the names of their files only.
     pub repositories: Vec<RepositoryPlace>,
+    /// The socket where the agent brings WAL.
+    pub wal_socket: String,
 }
 
 /// Where a repository is.
@@ -231,5 +233,6 @@ async fn tell_places(State(api): State<Api>) -> Result<Answer<RepositoryPlaces>,
         key_file: crate::backup::open::key_file(configured, &config.agent.state_directory).display().to_string(),
         passphrase_file: configured.passphrase_file.as_ref().map(|path| path.display().to_string()),
     };
-    Ok(Answer::new(RepositoryPlaces { repositories: config.backup.repository.iter().map(place).collect() }))
+    let wal_socket = crate::wal::socket_of(&config).display().to_string();
+    Ok(Answer::new(RepositoryPlaces { repositories: config.backup.repository.iter().map(place).collect(), wal_socket }))
 }

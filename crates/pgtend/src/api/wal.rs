@@ -7,7 +7,7 @@ use super::endpoint::{Endpoint, Routes};
 use crate::wal::status;
 use axum::extract::State;
 use pgtend_model::backup::wal_status::{Archiving, ServerWal, WalStatus};
-use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::error::Result;
 
 /// Where it is told.
 pub const PATH: &str = "/api/v1/wal";
@@ -27,10 +27,7 @@ async fn show(State(api): State<Api>, Params(which): Params<Which>) -> std::resu
         None => agent.servers(),
     };
     let status = blocking(move || -> Result<WalStatus> {
-        let service = agent.archive().ok_or_else(|| {
-            Error::new(Kind::NotFound, "no WAL is archived through this agent")
-                .hint("it needs a [[backup.repository]], and a [[server]] with its data_directory")
-        })?;
+        let Some(service) = agent.archive() else { return Ok(WalStatus { servers: Vec::new() }) };
         let of = |server: &crate::agent::Server| {
             let view = server.view();
             let data = view.data_directory.as_ref()?;

@@ -155,7 +155,7 @@ impl Run {
                 show_progress(&bar, seen);
             }
             let is_over = |work: &&Work| work.running.is_none() && last(work) > before.get(work.repository.as_str()).copied().flatten();
-            if ours.iter().all(|work| is_over(work)) {
+            if ours.iter().all(is_over) {
                 bar.finish_and_clear();
                 return Ok(ours.iter().filter_map(|work| work.last.clone()).collect());
             }

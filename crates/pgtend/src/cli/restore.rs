@@ -10,7 +10,7 @@ use crate::backup::open::open;
 use crate::backup::restore::recover::Recovered;
 use crate::backup::restore::run::{Prepared, Replay, Restore as Run};
 use crate::backup::restore::settings::{Action, Purpose};
-use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service};
+use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service, socket_of};
 use clap::{Args, ValueEnum};
 use pgtend_model::backup::Label;
 use pgtend_model::backup::restore_plan::{Target, Timeline, Wanted};
@@ -22,13 +22,14 @@ use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_postgres::process::os_user::OsUser;
 use pgtend_store::repo::Repository;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Brings a backup back, and replays WAL up to where you want
 ///
 /// Everything that could stand in the way is looked at before a byte is written: whether the target can be reached, whether WAL is missing, whether there
-/// is room. Nothing is ever restored over a running server. Without --recover-to… the newest state is restored. WAL is replayed by a PostgreSQL that nobody
+/// is room. Nothing is ever restored over a running server. Without a target the newest state is restored. WAL is replayed by a PostgreSQL that nobody
 /// else can reach, and then stopped: start the directory as you like.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
@@ -114,6 +115,14 @@ struct From {
     repository: Option<String>,
 }
 
+/// A repository that was opened.
+struct Opened {
+    repository: Repository,
+    server: String,
+    /// Where an agent brings its WAL.
+    wal_socket: Option<PathBuf>,
+}
+
 /// What happens at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AtTarget {
@@ -162,11 +171,11 @@ struct Told {
 
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        let (repository, server) = self.repository(global).await?;
+        let from = self.open(global).await?;
         let user = OsUser::choose(self.os_user.as_deref())?;
         let run = Run {
-            repository: repository.clone(),
-            server,
+            repository: from.repository.clone(),
+            server: from.server.clone(),
             system_identifier: None,
             wanted: Wanted { target: self.target()?, backup: self.backup, timeline: self.timeline },
             into: self.into.clone(),
@@ -185,50 +194,33 @@ impl Restore {
         }
         tell(global, &format!("Restoring backup {} into {}", told.backup, told.into.display()));
         let started = std::time::Instant::now();
-        let recovered = self.carry_out(repository, run, prepared, recovers).await?;
+        let recovered = self.carry_out(from, run, prepared, recovers).await?;
         let told = Told { recovered, seconds: Some(started.elapsed().as_secs_f64()), ..told };
         print(&told, global.format)?;
         Ok(0)
     }
 
-    async fn carry_out(&self, repository: Repository, run: Run, prepared: Prepared, recovers: bool) -> Result<Option<Recovered>> {
-        let socket = prepared.place.data.with_extension("restore.wal");
+    async fn carry_out(&self, from: Opened, run: Run, prepared: Prepared, recovers: bool) -> Result<Option<Recovered>> {
+        // While this command runs it serves the WAL itself; afterwards an agent has to.
+        let own = tempfile::Builder::new().prefix("pgtend-").tempdir_in("/tmp").map_err(|error| no_directory(&error))?;
+        std::fs::set_permissions(own.path(), std::fs::Permissions::from_mode(0o755)).map_err(|error| no_directory(&error))?;
+        let socket = if recovers { own.path().join("wal") } else { from.wal_socket.clone().ok_or_else(nobody_serves)? };
+        let program = program(&run.user, recovers.then_some(own.path()))?;
         let replay = Replay {
-            restore_command: self.restore_command(&socket, &prepared)?,
+            restore_command: restore_command(&program, &socket, &prepared.owner.server),
             exclusive: self.exclusive,
             action: self.action(),
             purpose: self.purpose(),
             primary_conninfo: self.standby.clone(),
             run: recovers,
         };
-        let service = if recovers { Some(serve(&socket, repository, &prepared)?) } else { None };
+        let service = if recovers { Some(serve(&socket, from.repository, &prepared)?) } else { None };
         let progress = Progress::new(0);
         let seen = progress.clone();
         let work = tokio::task::spawn_blocking(move || run.carry_out(&prepared, &replay, &progress));
-        let bar = bar();
-        let mut tick = tokio::time::interval(Duration::from_millis(200));
-        tokio::pin!(work);
-        let outcome = loop {
-            tokio::select! {
-                done = &mut work => break done,
-                _ = tick.tick() => show_progress(&bar, &seen.see()),
-            }
-        };
-        bar.finish_and_clear();
+        let outcome = with_bar(work, &seen).await;
         drop(service);
-        outcome.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("the restore's thread ended: {error}"))))
-    }
-
-    /// While this command runs it serves the WAL itself; afterwards the agent of the configuration does.
-    fn restore_command(&self, socket: &Path, prepared: &Prepared) -> Result<String> {
-        let program = std::env::current_exe().map_err(|error| Error::new(Kind::System, format!("this program's own path is unknown: {error}")))?;
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-        Ok(format!(
-            "{} wal get --socket {} --server {} %f %p",
-            quoted(&program.display().to_string()),
-            quoted(&socket.display().to_string()),
-            quoted(&prepared.owner.server)
-        ))
+        outcome
     }
 
     fn target(&self) -> Result<Target> {
@@ -259,42 +251,36 @@ impl Restore {
     }
 
     /// The repository, and the server's name in it.
-    async fn repository(&self, global: &Global) -> Result<(Repository, String)> {
-        let (configured, state) = self.configured(global).await?;
+    async fn open(&self, global: &Global) -> Result<Opened> {
+        let (configured, state, wal_socket) = self.configured(global).await?;
         let repository = blocking(move || open(&configured, &state)).await?;
+        let looked = repository.clone();
         let server = match &global.server {
             Some(server) => server.clone(),
-            None => {
-                let looked = repository.clone();
-                let servers = blocking(move || looked.servers()).await?;
-                match servers.as_slice() {
-                    [only] => only.clone(),
-                    [] => return Err(Error::new(Kind::NotFound, "the repository has no backups at all").at(repository.shown())),
-                    several => {
-                        return Err(Error::new(Kind::Usage, "which server?").hint(format!("name one with --server: {}", several.join(", "))));
-                    }
-                }
-            }
+            None => only(&blocking(move || looked.servers()).await?, &repository)?,
         };
-        Ok((repository, server))
+        Ok(Opened { repository, server, wal_socket })
     }
 
-    async fn configured(&self, global: &Global) -> Result<(Configured, PathBuf)> {
+    async fn configured(&self, global: &Global) -> Result<(Configured, PathBuf, Option<PathBuf>)> {
         if let Some(path) = &self.from.from {
-            return Ok((self.of_directory(path), PathBuf::from("/")));
+            return Ok((self.of_directory(path), PathBuf::from("/"), None));
         }
         if let Some(path) = &self.from.config {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string()))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string())
+            })?;
             let config = parse(&text, &path.display().to_string())?.effective;
-            let state = config.agent.state_directory.clone();
-            return Ok((one(config.backup.repository, self.from.repository.as_deref(), |configured| &configured.name)?, state));
+            let (state, socket) = (config.agent.state_directory.clone(), socket_of(&config));
+            let configured = one(config.backup.repository, self.from.repository.as_deref(), |configured| &configured.name)?;
+            return Ok((configured, state, Some(socket)));
         }
-        let places: RepositoryPlaces = source::agent(global)?.get(REPOSITORIES).await.map_err(|error| {
-            error.hint("where no agent runs any more: --from DIR, or --config FILE")
-        })?;
+        let places: RepositoryPlaces = source::agent(global)?
+            .get(REPOSITORIES)
+            .await
+            .map_err(|error| error.hint("where no agent runs any more: --from DIR, or --config FILE"))?;
         let place = one(places.repositories, self.from.repository.as_deref(), |place| &place.name)?;
-        Ok((of_place(place), PathBuf::from("/")))
+        Ok((of_place(place), PathBuf::from("/"), Some(places.wal_socket.into())))
     }
 
     fn of_directory(&self, path: &Path) -> Configured {
@@ -319,6 +305,14 @@ impl Restore {
     }
 }
 
+fn only(servers: &[String], repository: &Repository) -> Result<String> {
+    match servers {
+        [only] => Ok(only.clone()),
+        [] => Err(Error::new(Kind::NotFound, "the repository has no backups at all").at(repository.shown())),
+        several => Err(Error::new(Kind::Usage, "which server?").hint(format!("name one with --server: {}", several.join(", ")))),
+    }
+}
+
 fn of_place(place: RepositoryPlace) -> Configured {
     Configured {
         path: place.path.map(PathBuf::from),
@@ -330,12 +324,61 @@ fn of_place(place: RepositoryPlace) -> Configured {
     }
 }
 
+/// Shows how far the work is until it ends.
+async fn with_bar<T>(work: tokio::task::JoinHandle<Result<T>>, progress: &Progress) -> Result<T> {
+    let bar = bar();
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    tokio::pin!(work);
+    let outcome = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            _ = tick.tick() => show_progress(&bar, &progress.see()),
+        }
+    };
+    bar.finish_and_clear();
+    outcome.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("the restore's thread ended: {error}"))))
+}
+
+fn no_directory(error: &std::io::Error) -> Error {
+    Error::new(Kind::System, format!("a directory for this restore cannot be made: {error}")).at("/tmp")
+}
+
+fn nobody_serves() -> Error {
+    Error::new(Kind::Usage, "nobody would bring the WAL after this command has ended")
+        .hint("leave out --no-recovery; or have an agent run over the repository first, and restore from it or by its --config")
+}
+
+/// This program, where the user can run it; otherwise a copy in a directory of ours.
+fn program(user: &OsUser, copies: Option<&Path>) -> Result<PathBuf> {
+    let unknown = |error| Error::new(Kind::System, format!("this program's own path is unknown: {error}"));
+    let own = std::env::current_exe().map_err(unknown)?;
+    match (user.blocked_on_the_way_to(&own)?, copies) {
+        (None, _) => Ok(own),
+        (Some(blocked), None) => Err(blocked.error(user, &own)),
+        (Some(_), Some(directory)) => {
+            let copy = directory.join("pgtend");
+            let copied = std::fs::copy(&own, &copy).and_then(|_| std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)));
+            copied.map_err(|error| no_directory(&error))?;
+            Ok(copy)
+        }
+    }
+}
+
+fn restore_command(program: &Path, socket: &Path, server: &str) -> String {
+    // PostgreSQL reads % in it.
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''").replace('%', "%%"));
+    let [program, socket] = [program, socket].map(|path| quoted(&path.display().to_string()));
+    format!("{program} wal get --socket {socket} --server {} %f %p", quoted(server))
+}
+
 fn one<T>(all: Vec<T>, name: Option<&str>, name_of: impl Fn(&T) -> &String) -> Result<T> {
     let names = all.iter().map(&name_of).cloned().collect::<Vec<_>>().join(", ");
     let mut fitting: Vec<T> = all.into_iter().filter(|one| name.is_none_or(|name| name == name_of(one))).collect();
     match (fitting.len(), name) {
         (0, None) => Err(Error::new(Kind::NotFound, "the agent has no backup repository").hint("name one with --from DIR")),
-        (0, Some(name)) => Err(Error::new(Kind::NotFound, format!("no repository is named \"{name}\"")).hint(format!("there are: {names}"))),
+        (0, Some(name)) => {
+            Err(Error::new(Kind::NotFound, format!("no repository is named \"{name}\"")).hint(format!("there are: {names}")))
+        }
         (_, _) => Ok(fitting.swap_remove(0)),
     }
 }

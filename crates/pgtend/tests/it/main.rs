@@ -19,6 +19,7 @@ mod metrics;
 mod probes;
 mod process;
 mod repo_s3;
+mod restore;
 mod screenshots;
 mod sql;
 mod up;

@@ -13,12 +13,12 @@ use std::process::{Command, Output};
 const PGTEND: &str = env!("CARGO_BIN_EXE_pgtend");
 
 /// A repository and the way there, where PostgreSQL's user can go too.
-struct Archive {
+pub struct Archive {
     directory: tempfile::TempDir,
 }
 
 impl Archive {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("pgtend-wal-").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let archive = Self { directory };
@@ -34,19 +34,19 @@ impl Archive {
         self.directory.path().join("wal.socket")
     }
 
-    fn repository(&self) -> PathBuf {
+    pub fn repository(&self) -> PathBuf {
         self.directory.path().join("repository")
     }
 
     /// A server that archives here.
-    async fn server(&self, major: u32) -> Cluster {
+    pub async fn server(&self, major: u32) -> Cluster {
         let command = format!("{} wal push --socket {} \"%p\"", self.program().display(), self.socket().display());
         let builder = Cluster::builder(major).config("archive_mode = on").config(format!("archive_command = '{command}'"));
         builder.config("max_wal_size = 64MB").config("wal_keep_size = 4GB").start().await
     }
 
     /// An agent that takes the WAL of this server.
-    async fn agent(&self, cluster: &Cluster, lines: &str) -> Agent {
+    pub async fn agent(&self, cluster: &Cluster, lines: &str) -> Agent {
         self.agent_with(cluster, lines, "").await
     }
 
@@ -76,7 +76,7 @@ impl Archive {
     }
 
     /// Names of the segments in the repository, in order.
-    fn segments(&self) -> Vec<String> {
+    pub fn segments(&self) -> Vec<String> {
         let mut names = Vec::new();
         collect(&self.repository().join("wal"), &mut names);
         names.retain(|name| name.len() == 24);
@@ -108,11 +108,11 @@ fn acknowledged(cluster: &Cluster) -> Vec<String> {
     names
 }
 
-async fn switch(cluster: &Cluster) -> String {
+pub async fn switch(cluster: &Cluster) -> String {
     cluster.psql("select pg_walfile_name(pg_switch_wal()) from (select pg_logical_emit_message(false, 'test', 'x')) as written").await
 }
 
-async fn archived(cluster: &Cluster, name: &str) {
+pub async fn archived(cluster: &Cluster, name: &str) {
     cluster.wait_for(&format!("select coalesce(last_archived_wal >= '{name}', false) from pg_stat_archiver")).await;
 }
 

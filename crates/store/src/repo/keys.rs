@@ -166,7 +166,7 @@ impl KeyRing {
         if let Access::Passphrase(passphrase) = access {
             make_passphrase_identity(storage, passphrase)?;
         }
-        if let Some(ring) = Self::find(storage, access)? {
+        if let Some(ring) = Self::find(storage, access, None)? {
             return Ok(ring);
         }
         let opener = Opener::of(access, storage)?;
@@ -176,19 +176,25 @@ impl KeyRing {
         Ok(Self::with_meta(id, &meta, opener))
     }
 
-    /// Opens the keys of a repository.
+    /// Opens the keys of a repository whose meta key has this id.
     ///
     /// # Errors
-    /// `Authentication` when this host's key opens none of them.
-    pub fn open(storage: &dyn Storage, access: &Access) -> Result<Self> {
-        Self::find(storage, access)?.ok_or_else(|| wrong_key(storage, access))
+    /// `Authentication` when this host's key does not open it.
+    pub fn open(storage: &dyn Storage, access: &Access, meta: RandomId) -> Result<Self> {
+        Self::find(storage, access, Some(meta))?.ok_or_else(|| wrong_key(storage, access))
     }
 
-    fn find(storage: &dyn Storage, access: &Access) -> Result<Option<Self>> {
+    /// The id of the meta key.
+    pub const fn meta_id(&self) -> RandomId {
+        self.meta_id
+    }
+
+    /// The meta key of this id, or any: two who make a repository at once may both have left one.
+    fn find(storage: &dyn Storage, access: &Access, meta: Option<RandomId>) -> Result<Option<Self>> {
         let opener = Opener::of(access, storage)?;
         let name = opener.own_name();
         for object in storage.list(BELOW)? {
-            let Some(id) = key_id(&object.key, &name) else { continue };
+            let Some(id) = key_id(&object.key, &name).filter(|id| meta.is_none_or(|meta| meta == *id)) else { continue };
             let Some(wrapped) = unwrap(&opener, &storage.get(&object.key)?) else { continue };
             if wrapped.0 == Purpose::Meta {
                 return Ok(Some(Self::with_meta(id, &wrapped.1, opener)));

@@ -46,6 +46,8 @@ pub struct Description {
     pub id: String,
     /// When it was made.
     pub created: Timestamp,
+    /// The id of its meta key.
+    pub meta_key: String,
 }
 
 impl Repository {
@@ -59,7 +61,8 @@ impl Repository {
         }
         storage.probe()?;
         let keys = KeyRing::create(&*storage, access)?;
-        let description = Description { format: FORMAT, id: id::RandomId::new()?.to_string(), created: now };
+        let description =
+            Description { format: FORMAT, id: id::RandomId::new()?.to_string(), created: now, meta_key: keys.meta_id().to_string() };
         let json = serde_json::to_vec_pretty(&description)
             .map_err(|error| Error::new(Kind::Internal, format!("the repository's description cannot be written: {error}")))?;
         match storage.put_new(DESCRIPTION, &json)? {
@@ -80,7 +83,10 @@ impl Repository {
     }
 
     fn with(storage: Arc<dyn Storage>, access: &Access, description: Description) -> Result<Self> {
-        let keys = Arc::new(KeyRing::open(&*storage, access)?);
+        let meta = id::RandomId::parse(&description.meta_key).ok_or_else(|| {
+            Error::new(Kind::Conflict, "the repository's description names no key").at(format!("{}: {DESCRIPTION}", storage.shown()))
+        })?;
+        let keys = Arc::new(KeyRing::open(&*storage, access, meta)?);
         Ok(Self { storage, keys, description })
     }
 

@@ -120,6 +120,22 @@ fn the_key_file_opens_and_another_does_not() {
 }
 
 #[test]
+fn those_who_make_a_repository_at_once_have_the_same_one() {
+    for _ in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let key = Identity::generate();
+        let made: Vec<Repository> = std::thread::scope(|scope| {
+            let make = || Repository::create(storage(dir.path()), &Access::Identity(key.clone()), Timestamp::UNIX_EPOCH).unwrap();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for repository in &made {
+            assert_eq!(repository.keys.extent_id(b"rows"), made[0].keys.extent_id(b"rows"));
+        }
+    }
+}
+
+#[test]
 fn a_passphrase_opens() {
     let dir = TempDir::new().unwrap();
     let access = |text: &str| Access::Passphrase(SecretString::from(text));

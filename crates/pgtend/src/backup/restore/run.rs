@@ -134,10 +134,12 @@ impl Restore {
         }
         fs::remove_file(&unfinished).map_err(|error| failed(&unfinished, &error))?;
         sync(data)?;
-        match (&prepared.installation, replay.run) {
-            (Some(installation), true) => self.recover(installation, data, progress).map(Some),
-            _ => Ok(None),
-        }
+        let (Some(installation), true) = (&prepared.installation, replay.run) else { return Ok(None) };
+        let recovered = self.recover(installation, data, progress)?;
+        // It tells what the files were before WAL was replayed.
+        let manifest = data.join(manifest::NAME);
+        fs::remove_file(&manifest).map_err(|error| failed(&manifest, &error))?;
+        Ok(Some(recovered))
     }
 
     fn recover(&self, installation: &Installation, data: &Path, progress: &Progress) -> Result<Recovered> {

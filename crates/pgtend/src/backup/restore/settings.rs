@@ -1,5 +1,7 @@
 //! What tells PostgreSQL to replay: settings at the end of `postgresql.auto.conf`, and a signal file.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pgtend_model::backup::restore_plan::{Plan, Target};
 use pgtend_model::error::{Error, Kind, Result};
 use std::fs;
@@ -74,7 +76,7 @@ impl Recovery<'_> {
         match self.target {
             Target::Latest => {}
             Target::Immediate => lines.push(setting("recovery_target", "immediate")),
-            Target::Time(time) => lines.push(setting("recovery_target_time", &format!("{time}"))),
+            Target::Time(time) => lines.push(setting("recovery_target_time", &as_postgresql_reads_it(*time))),
             Target::Lsn(lsn) => lines.push(setting("recovery_target_lsn", &lsn.to_string())),
             Target::Xid(xid) => lines.push(setting("recovery_target_xid", &xid.to_string())),
             Target::Name(name) => lines.push(setting("recovery_target_name", name)),
@@ -128,6 +130,11 @@ fn without_recovery(text: &str) -> String {
     kept
 }
 
+/// PostgreSQL refuses the T and the Z of ISO 8601 here.
+fn as_postgresql_reads_it(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string()
+}
+
 fn setting(name: &str, value: &str) -> String {
     format!("{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -146,6 +153,11 @@ mod tests {
             "work_mem = '8MB'\nrecovery_target_time = 'x'\n{BEGIN}\nrestore_command = 'y'\narchive_mode = 'off'\n{END}\njit = 'off'\n"
         );
         assert_eq!(without_recovery(&before), "work_mem = '8MB'\njit = 'off'\n");
+    }
+
+    #[test]
+    fn times_are_as_postgresql_reads_them() {
+        assert_eq!(as_postgresql_reads_it("2026-11-21T07:15:45.5Z".parse().unwrap()), "2026-11-21 07:15:45.500000+00");
     }
 
     #[test]
