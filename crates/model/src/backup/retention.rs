@@ -23,6 +23,7 @@ pub struct Policy {
 /// Why a backup stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RetentionReason)]
 pub enum Reason {
     /// It is among the newest.
     Count,

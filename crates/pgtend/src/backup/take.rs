@@ -125,7 +125,7 @@ impl Take {
             new_bytes: summary.new_bytes,
             stored_bytes: outcome.stored_bytes + summary.stored_bytes,
             files: summary.files,
-            notes: summary.notes,
+            notes: [summary.notes, self.repository.storage().notes()].concat(),
         };
         let published = head.clone();
         self.blocking(move |take| {

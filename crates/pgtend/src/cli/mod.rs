@@ -22,6 +22,7 @@ mod ping;
 mod plan_text;
 mod profile;
 mod query;
+mod repo;
 mod report_file;
 mod restore;
 
@@ -115,6 +116,7 @@ enum Command {
     Awr(awr::Awr),
     Backup(backup::Backup),
     Restore(Box<restore::Restore>),
+    Repo(repo::Repo),
     Perf(perf::Perf),
     Sql(sql::Sql),
     Explain(explain::Explain),
@@ -150,6 +152,7 @@ impl Cli {
             Command::Awr(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
             Command::Restore(command) => command.run(global).await,
+            Command::Repo(command) => command.run(global).await,
             Command::Perf(command) => command.run(global).await,
             Command::Sql(command) => command.run(global).await,
             Command::Explain(command) => command.run(global).await,

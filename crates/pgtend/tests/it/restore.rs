@@ -21,7 +21,7 @@ impl Ground {
     async fn new(major: u32) -> Self {
         let archive = Archive::new();
         let cluster = archive.server(major).await;
-        let agent = archive.agent(&cluster, "").await;
+        let agent = archive.agent(&cluster, "schedule = \"0 3 * * *\"").await;
         let dir = tempfile::Builder::new().prefix("pgtend-restore-").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         Self { archive, cluster, agent, dir }
@@ -232,4 +232,23 @@ async fn backups_are_listed_expired_and_the_last_one_stays() {
     assert_eq!(shown[0]["label"], last);
     let (_, data) = ground.restore("kept", &["--immediate"]);
     assert_eq!(ground.ask(&data, "select 1"), "1");
+}
+
+#[test]
+fn a_repository_with_a_passphrase_is_made_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(path("passphrase"), "correct horse\n").unwrap();
+    let config = format!(
+        "[[server]]\nname = \"main\"\ndsn = \"\"\n[agent]\nstate_directory = \"{}\"\n[[backup.repository]]\npath = \"{}\"\nencryption = \"passphrase\"\npassphrase_file = \"{}\"\n",
+        path("state"),
+        path("repository"),
+        path("passphrase")
+    );
+    std::fs::write(path("pgtend.toml"), config).unwrap();
+    let init = || Command::new(PGTEND).args(["repo", "init", "--format", "json", "--config", &path("pgtend.toml")]).output().unwrap();
+    let (first, second) = (init(), init());
+    assert!(first.status.success() && first.stdout == second.stdout, "{first:?} {second:?}");
+    std::fs::write(path("passphrase"), "wrong horse\n").unwrap();
+    assert!(String::from_utf8_lossy(&init().stderr).contains("the passphrase does not open this repository"));
 }

@@ -50,10 +50,12 @@ impl Archive {
         self.agent_with(cluster, lines, "").await
     }
 
-    /// The same, with further lines in `[backup]`, and further sections.
+    /// The same, with further lines in `[backup]`, and further sections. Backups, whose retention takes WAL away, are by hand unless the lines
+    /// have a schedule.
     async fn agent_with(&self, cluster: &Cluster, lines: &str, more: &str) -> Agent {
+        let schedule = if lines.contains("schedule") { "" } else { "schedule = \"off\"" };
         let config = format!(
-            "[backup]\nwal_socket = \"{}\"\n{lines}\n[[backup.repository]]\npath = \"{}\"\n{more}",
+            "[backup]\nwal_socket = \"{}\"\n{schedule}\n{lines}\n[[backup.repository]]\npath = \"{}\"\n{more}",
             self.socket().display(),
             self.repository().display()
         );

@@ -21,9 +21,12 @@ const OPEN: &[&str] = &[
 /// What is read by sending what is asked.
 const ASKED_BY_POST: [&str; 3] = ["/api/v1/awr/report", "/api/v1/awr/compare", "/api/v1/sql"];
 
+/// What takes something away for good, or tells where keys lie.
+const FOR_ADMINS: [&str; 3] = ["/api/v1/backups/expire", "/api/v1/backups/repositories", "/api/v1/backups/{label}"];
+
 /// What somebody of this rank (0 nobody, 1 viewer, 2 operator, 3 admin) needs for an endpoint.
 fn needed(method: &Method, path: &str) -> usize {
-    if path.starts_with("/api/v1/admin/tokens") {
+    if path.starts_with("/api/v1/admin/tokens") || FOR_ADMINS.contains(&path) {
         3
     } else if method != Method::GET && !ASKED_BY_POST.contains(&path) {
         2
