@@ -143,10 +143,11 @@ impl BackupSession {
         self.session.client().query(sql, &[&name]).await.map(|_| ()).map_err(|error| {
             let refused = classify(&error);
             let hint = match refused.kind {
-                Kind::Privilege => "the role needs REPLICATION: ALTER ROLE … REPLICATION; or let pgtend archive: archive_mode = on",
-                _ => "a free replication slot is needed (max_replication_slots); or let pgtend archive: archive_mode = on",
+                Kind::Privilege => "nobody archives this server's WAL, so the backup keeps it by a slot: ALTER ROLE <role> REPLICATION; better, archive: archive_mode = on",
+                _ => "nobody archives this server's WAL, so the backup keeps it by a slot: raise max_replication_slots; better, archive: archive_mode = on",
             };
-            refused.at(self.session.address()).hint(hint)
+            // What is said of privileges in general does not help here.
+            Error { hint: hint.to_owned(), ..refused }.at(self.session.address())
         })
     }
 
@@ -193,7 +194,7 @@ impl BackupSession {
         } else {
             "GRANT EXECUTE ON FUNCTION pg_start_backup(text, boolean, boolean), pg_stop_backup(boolean, boolean), pg_switch_wal() TO <role>"
         };
-        refused.hint(format!("in the database that the role connects to: {grant}"))
+        Error { hint: format!("in the database that the role connects to: {grant}"), ..refused }
     }
 }
 

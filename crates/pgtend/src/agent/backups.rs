@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How often a repository that could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// How often the first backup of a server is tried.
+const RETRY_FIRST: Duration = Duration::from_secs(300);
+
 /// The backups of all servers. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Backups(Arc<Inner>);
@@ -116,8 +119,12 @@ impl Backups {
             }
         }
         let target = Target { server: settings.server.name.clone(), repository: configured.name.clone() };
-        if self.wants_first(&target, &configured).await {
-            self.take(&settings, &configured, &target).await;
+        // A server that could not be backed up at the start is not left without a backup until the night.
+        while self.wants_first(&target, &configured).await && !self.take(&settings, &configured, &target).await {
+            tokio::select! {
+                () = ends.cancelled() => return,
+                () = tokio::time::sleep(RETRY_FIRST) => {}
+            }
         }
         loop {
             let Ok(Some(next)) = schedule(&self.0.config.schedule).map(|cron| cron.and_then(|cron| following(&cron))) else { return };
@@ -140,8 +147,9 @@ impl Backups {
         matches!(blocking(move || repository.backups(&server)).await, Ok((heads, damaged)) if heads.is_empty() && damaged.is_empty())
     }
 
-    async fn take(&self, settings: &Settings, configured: &Configured, target: &Target) {
-        let Some(progress) = self.begin(target) else { return };
+    /// Whether it became a backup.
+    async fn take(&self, settings: &Settings, configured: &Configured, target: &Target) -> bool {
+        let Some(progress) = self.begin(target) else { return false };
         let outcome = self.take_one(settings, configured, &progress).await;
         match &outcome {
             Ok(head) => tracing::info!(
@@ -168,6 +176,7 @@ impl Backups {
                 "old backups could not be expired"
             );
         }
+        expires
     }
 
     async fn take_one(&self, settings: &Settings, configured: &Configured, progress: &Progress) -> Result<BackupHead> {
@@ -234,9 +243,9 @@ impl Backups {
                 .hint("`pgtend backup list` shows how far it is"));
             }
             let (backups, settings, begun_target) = (self.clone(), settings.clone(), target.clone());
-            self.0
-                .tasks
-                .spawn(format!("backup of {}", target.server), async move { backups.take(&settings, &configured, &begun_target).await });
+            self.0.tasks.spawn(format!("backup of {}", target.server), async move {
+                backups.take(&settings, &configured, &begun_target).await;
+            });
             begun.push(target);
         }
         Ok(begun)

@@ -6,7 +6,7 @@ use super::wal_needed::Needed;
 use jiff::Timestamp;
 use pgtend_model::backup::{BackupHead, BackupKind, BackupLabel, Checksums, Extent, FileEntry, FileType, Tablespace};
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_postgres::backup::{BackupSession, Stopped};
+use pgtend_postgres::backup::{BackupSession, Facts, Stopped};
 use pgtend_postgres::connect::Target;
 use pgtend_postgres::files::{control, walk};
 use pgtend_store::repo::backups::Identity;
@@ -125,7 +125,7 @@ impl Take {
             new_bytes: summary.new_bytes,
             stored_bytes: outcome.stored_bytes + summary.stored_bytes,
             files: summary.files,
-            notes: [summary.notes, self.repository.storage().notes()].concat(),
+            notes: [summary.notes, self.repository.storage().notes(), unarchived(facts)].concat(),
         };
         let published = head.clone();
         self.blocking(move |take| {
@@ -137,7 +137,7 @@ impl Take {
     }
 
     /// The lock, and what an earlier backup has.
-    fn prepare(&self, facts: &pgtend_postgres::backup::Facts, now: Timestamp) -> Result<(Lock, Before)> {
+    fn prepare(&self, facts: &Facts, now: Timestamp) -> Result<(Lock, Before)> {
         let identity =
             Identity { system_identifier: facts.system_identifier.to_string(), postgresql_version: facts.version, first_seen: now };
         self.repository.claim_server(&self.server, &identity, false)?;
@@ -275,7 +275,7 @@ struct Summary {
 }
 
 /// The server must run here: its control file is the one that it tells of.
-fn ground(server: &str, facts: &pgtend_postgres::backup::Facts) -> Result<Ground> {
+fn ground(server: &str, facts: &Facts) -> Result<Ground> {
     let data = facts.data_directory.clone();
     let reading = control::read(&data).map_err(|error| {
         error.hint("a backup reads the server's files: pgtend must run on its host, as root or as the user that owns them")
@@ -359,6 +359,14 @@ fn tablespaces(listing: &walk::Listing) -> Vec<Tablespace> {
         Some(Tablespace { oid: tablespace.oid, path })
     });
     named.collect()
+}
+
+/// A backup that had to bring its own WAL ends where that does.
+fn unarchived(facts: &Facts) -> Vec<String> {
+    if facts.archives() || facts.in_recovery {
+        return Vec::new();
+    }
+    vec!["nobody archives the server's WAL: this backup can be restored, but not rolled forward".to_owned()]
 }
 
 /// What somebody who restores should know.

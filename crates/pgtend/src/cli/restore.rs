@@ -308,7 +308,9 @@ impl Restore {
 fn only(servers: &[String], repository: &Repository) -> Result<String> {
     match servers {
         [only] => Ok(only.clone()),
-        [] => Err(Error::new(Kind::NotFound, "the repository has no backups at all").at(repository.shown())),
+        [] => Err(Error::new(Kind::NotFound, "the repository has no backups at all")
+            .at(repository.shown())
+            .hint("`pgtend backup run` takes one")),
         several => Err(Error::new(Kind::Usage, "which server?").hint(format!("name one with --server: {}", several.join(", ")))),
     }
 }

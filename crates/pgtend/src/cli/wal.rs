@@ -133,6 +133,7 @@ fn state(repository: &RepositoryWal) -> Cell {
     match (&repository.error, &repository.broken_by) {
         (Some(error), _) => Cell::new(error.what.clone(), Tone::Bad),
         (None, Some(gap)) => Cell::new(format!("broken by {} until the next backup", gap.first), Tone::Bad),
+        (None, None) if repository.last_archived_at.is_none() => Cell::new("nothing yet", Tone::Warn),
         (None, None) => Cell::new("ok", Tone::Good),
     }
 }
@@ -174,6 +175,9 @@ fn how_it_goes(told: &Archiving) -> Cell {
     }
     match (told.pressure, &told.pressure_reason) {
         (WalPressure::Fine, _) if told.dropped_files > 0 => Cell::new(format!("{} dropped", told.dropped_files), Tone::Bad),
+        (WalPressure::Fine, _) if told.archived_files == 0 => {
+            Cell::new("nothing yet: does archive_command call pgtend wal push?", Tone::Warn)
+        }
         (WalPressure::Fine, _) => Cell::new("ok", Tone::Good),
         (_, reason) => Cell::new(reason.clone().unwrap_or_default(), Tone::Warn),
     }
