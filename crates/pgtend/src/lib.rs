@@ -4,6 +4,7 @@ pub mod agent;
 pub mod api;
 pub mod awr;
 pub mod backup;
+pub mod blocking;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -93,7 +93,38 @@ pub struct Checksums {
     pub wrong_pages: u64,
 }
 
+/// The format of heads that this program writes.
+const FORMAT: u32 = 1;
+
 impl BackupHead {
+    /// A backup that began and has copied nothing yet.
+    pub fn begun(kind: BackupKind, server: impl Into<String>, label: Label, started: Timestamp) -> Self {
+        Self {
+            format: FORMAT,
+            label,
+            server: server.into(),
+            system_identifier: String::new(),
+            postgresql_version: 0,
+            kind,
+            started,
+            finished: started,
+            start_lsn: Lsn(0),
+            stop_lsn: Lsn(0),
+            timeline: 0,
+            start_wal: String::new(),
+            stop_wal: String::new(),
+            wal_segment_bytes: 0,
+            from_standby: false,
+            checksums: Checksums::default(),
+            tablespaces: Vec::new(),
+            bytes: 0,
+            new_bytes: 0,
+            stored_bytes: 0,
+            files: 0,
+            notes: Vec::new(),
+        }
+    }
+
     /// How long it took, in seconds.
     pub fn duration_seconds(&self) -> f64 {
         self.finished.duration_since(self.started).as_secs_f64()

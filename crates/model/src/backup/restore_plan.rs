@@ -287,7 +287,7 @@ fn on_path(history: Option<&History>, timeline: u32, number: u64, size: SegmentS
 
 #[cfg(test)]
 mod tests {
-    use super::super::Checksums;
+
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -298,29 +298,16 @@ mod tests {
 
     /// A backup that needs segments `first` to `last` of timeline 1, complete at that minute.
     fn backup(minute: i64, timeline: u32, first: u64, last: u64) -> BackupHead {
+        let started = at(minute - 1);
         BackupHead {
-            format: 1,
-            label: Label::at(at(minute - 1)),
-            server: "main".into(),
-            system_identifier: "1".into(),
-            postgresql_version: 150_018,
-            kind: BackupKind::Physical,
-            started: at(minute - 1),
             finished: at(minute),
             start_lsn: Lsn(first * 16 * MIB + 0x28),
             stop_lsn: Lsn(last * 16 * MIB + 0x100),
             timeline,
-            start_wal: String::new(),
-            stop_wal: String::new(),
             wal_segment_bytes: 16 * MIB,
-            from_standby: false,
-            checksums: Checksums::default(),
-            tablespaces: Vec::new(),
-            bytes: 0,
-            new_bytes: 0,
-            stored_bytes: 0,
-            files: 0,
-            notes: Vec::new(),
+            system_identifier: "1".into(),
+            postgresql_version: 150_018,
+            ..BackupHead::begun(BackupKind::Physical, "main", Label::at(started), started)
         }
     }
 

@@ -116,39 +116,17 @@ pub fn oldest_kept<'a>(backups: &'a [BackupHead], decision: &Decision) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::super::Checksums;
+
     use super::*;
-    use crate::pgdata::Lsn;
+
     use proptest::prelude::*;
 
     const NONE: Policy = Policy { count: 1, days: 0, weekly: 0, monthly: 0, yearly: 0 };
 
     fn backup(started: &str) -> BackupHead {
         let started: Timestamp = started.parse().unwrap();
-        BackupHead {
-            format: 1,
-            label: Label::at(started),
-            server: "main".into(),
-            system_identifier: "1".into(),
-            postgresql_version: 150_018,
-            kind: BackupKind::Physical,
-            started,
-            finished: started + SignedDuration::from_mins(5),
-            start_lsn: Lsn(0x28),
-            stop_lsn: Lsn(0x100),
-            timeline: 1,
-            start_wal: String::new(),
-            stop_wal: String::new(),
-            wal_segment_bytes: 16 << 20,
-            from_standby: false,
-            checksums: Checksums::default(),
-            tablespaces: Vec::new(),
-            bytes: 0,
-            new_bytes: 0,
-            stored_bytes: 0,
-            files: 0,
-            notes: Vec::new(),
-        }
+        let finished = started + SignedDuration::from_mins(5);
+        BackupHead { finished, ..BackupHead::begun(BackupKind::Physical, "main", Label::at(started), started) }
     }
 
     /// One a night, ending on 21 November 2026.

@@ -5,6 +5,7 @@ use super::tasks::Tasks;
 use crate::backup::progress::Seen;
 use crate::backup::take::{How, Take};
 use crate::backup::{Progress, expire};
+use crate::blocking::blocking;
 use crate::wal::Places;
 use croner::Cron;
 use jiff::Timestamp;
@@ -374,9 +375,4 @@ fn policy(configured: &Configured) -> Policy {
         monthly: configured.keep_monthly as usize,
         yearly: configured.keep_yearly as usize,
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("a thread of the repository ended: {error}"))))
 }

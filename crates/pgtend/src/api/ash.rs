@@ -2,7 +2,8 @@
 
 use super::Api;
 use super::answer::{Answer, Failed, Params};
-use super::documents::{Which, blocking};
+use super::documents::Which;
+use crate::blocking::blocking;
 use axum::extract::State;
 use pgtend_model::document::Document;
 use pgtend_model::document::ash::stats::{self, Stats};

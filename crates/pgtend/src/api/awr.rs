@@ -3,10 +3,11 @@
 use super::Api;
 use super::access::Caller;
 use super::answer::{Answer, Body, Failed, InPath, Params};
-use super::documents::{Which, blocking};
+use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
 use crate::agent::{Order, Outcome};
 use crate::awr::html;
+use crate::blocking::blocking;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};

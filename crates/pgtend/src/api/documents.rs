@@ -4,11 +4,11 @@ use super::Api;
 use super::answer::{Answer, Failed, Params};
 use super::endpoint::{Endpoint, Routes};
 use super::process;
+use crate::blocking::blocking;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
 use pgtend_model::document::overview::Watched;
 use pgtend_model::document::{Dated, Document, Overview, Retrospect, Whole};
-use pgtend_model::error::{Error, Kind};
 use pgtend_model::sample::Probe;
 use serde::Deserialize;
 use std::sync::PoisonError;
@@ -75,12 +75,6 @@ async fn dated<D: Dated>(
     }
     let past = api.agent().server(which.server.as_deref())?.whole_past().await;
     Ok(Answer::new(blocking(move || D::of_past(&past, jiff::Timestamp::now(), &params)).await?))
-}
-
-/// Reads files on a thread for that.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("the history could not be read: {error}"))))
 }
 
 async fn overview<O: Overview>(State(api): State<Api>, Params(params): Params<O::Params>) -> Result<Answer<O>, Failed> {

@@ -3,10 +3,11 @@
 use super::Api;
 use super::access::Caller;
 use super::answer::{Answer, Body, Failed, InPath, Params};
-use super::documents::{Which, blocking};
+use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
 use super::explain;
 use crate::agent::Server;
+use crate::blocking::blocking;
 use axum::extract::State;
 use jiff::Timestamp;
 use pgtend_model::document::profiler::{self, Materials, Profile, Request};

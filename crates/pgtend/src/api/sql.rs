@@ -2,8 +2,9 @@
 
 use super::Api;
 use super::answer::{Answer, Body, Failed, Params};
-use super::documents::{Which, blocking};
+use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
+use crate::blocking::blocking;
 use axum::extract::State;
 use pgtend_model::config::api::Role;
 use pgtend_model::sql::{self, Query};

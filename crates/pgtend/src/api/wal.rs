@@ -2,8 +2,9 @@
 
 use super::Api;
 use super::answer::{Answer, Failed, Params};
-use super::documents::{Which, blocking};
+use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
+use crate::blocking::blocking;
 use crate::wal::status;
 use axum::extract::State;
 use pgtend_model::backup::wal_status::{Archiving, ServerWal, WalStatus};

@@ -3,17 +3,18 @@
 use super::copy::{Copied, Copy, PageFormat};
 use super::progress::{Phase, Progress};
 use super::wal_needed::Needed;
+use crate::blocking::blocking;
 use jiff::Timestamp;
 use pgtend_model::backup::{BackupHead, BackupKind, BackupLabel, Checksums, Extent, FileEntry, FileType, Tablespace};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_postgres::backup::{BackupSession, Facts, Stopped};
 use pgtend_postgres::connect::Target;
 use pgtend_postgres::files::{control, walk};
+use pgtend_store::repo::Repository;
 use pgtend_store::repo::backups::Identity;
 use pgtend_store::repo::lock::Lock;
 use pgtend_store::repo::wal::WalOwner;
 use pgtend_store::repo::write::{Options, Writing};
-use pgtend_store::repo::{FORMAT, Repository};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,13 +105,8 @@ impl Take {
         progress.enter(Phase::Publishing);
         let (files, summary) = self.with_special_files(&ground, outcome.listing, outcome.copied, &stopped).await?;
         let head = BackupHead {
-            format: FORMAT,
-            label,
-            server: self.server.clone(),
             system_identifier: ground.owner.system_identifier.clone(),
             postgresql_version: facts.version,
-            kind: BackupKind::Physical,
-            started,
             finished: Timestamp::now(),
             start_lsn: start.start_lsn,
             stop_lsn: stopped.stop_lsn,
@@ -126,6 +122,7 @@ impl Take {
             stored_bytes: outcome.stored_bytes + summary.stored_bytes,
             files: summary.files,
             notes: [summary.notes, self.repository.storage().notes(), unarchived(facts)].concat(),
+            ..BackupHead::begun(BackupKind::Physical, &self.server, label, started)
         };
         let published = head.clone();
         self.blocking(move |take| {
@@ -252,8 +249,7 @@ impl Take {
     /// Runs what blocks on a thread of its own.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
         let take = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&take)).await;
-        done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("a thread of the backup ended: {error}"))))
+        blocking(move || work(&take)).await
     }
 }
 

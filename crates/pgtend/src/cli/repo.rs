@@ -3,6 +3,7 @@
 use super::Global;
 use super::output::{Table, Tabular, print};
 use crate::backup::open::{key_file, open_or_make};
+use crate::blocking::blocking;
 use crate::config::ConfigFile;
 use clap::{Args, Subcommand};
 use pgtend_model::config::{Encryption, Repository as Configured};
@@ -59,11 +60,7 @@ impl Repo {
                 .hint("add [[backup.repository]] with path = \"/directory\""));
         }
         let state = config.agent.state_directory.clone();
-        let made = tokio::task::spawn_blocking(move || {
-            configured.iter().map(|configured| make(configured, &state)).collect::<Result<Vec<Made>>>()
-        });
-        let made =
-            made.await.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("a thread of the repository ended: {error}"))))?;
+        let made = blocking(move || configured.iter().map(|configured| make(configured, &state)).collect::<Result<Vec<Made>>>()).await?;
         print(&All(made), global.format)?;
         Ok(0)
     }

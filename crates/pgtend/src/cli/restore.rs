@@ -10,6 +10,7 @@ use crate::backup::open::open;
 use crate::backup::restore::recover::Recovered;
 use crate::backup::restore::run::{Prepared, Replay, Restore as Run};
 use crate::backup::restore::settings::{Action, Purpose};
+use crate::blocking::blocking;
 use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service, socket_of};
 use clap::{Args, ValueEnum};
 use pgtend_model::backup::Label;
@@ -463,11 +464,6 @@ fn recovered(recovered: Option<&Recovered>) -> Table {
         }
     }
     table
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("a thread of the restore ended: {error}"))))
 }
 
 /// Tells something beside a table.

@@ -3,6 +3,7 @@
 mod asking;
 mod place;
 
+use crate::blocking::blocking;
 use asking::Asking;
 use jiff::Timestamp;
 use pgtend_model::error::{Error, Kind, Result};
@@ -76,7 +77,7 @@ pub async fn run(options: &Options, progress: &Arc<Progress>) -> Result<Verifica
 
 async fn list(place: &Place) -> Result<Listing> {
     let (data, folder) = (place.data.clone(), place.control.version_folder(place.major));
-    blocking(move || walk::list(&data, &folder)).await?
+    blocking(move || walk::list(&data, &folder)).await
 }
 
 /// The files to read.
@@ -112,13 +113,9 @@ async fn read(place: &Place, subjects: Vec<Subject>, options: &Options, progress
         let manner = Manner { data: &data, control: &control, threads, quick, server_runs: &server_runs };
         let outcome = scan::scan(&manner, subjects, &progress);
         progress.done_bytes.store(progress.total_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
-        outcome
+        Ok(outcome)
     })
     .await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::new(Kind::Internal, format!("reading failed: {error}")))
 }
 
 /// The report of what was read, before the server is asked about it.

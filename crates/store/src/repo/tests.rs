@@ -257,32 +257,10 @@ fn another_cluster_does_not_write_under_the_same_name() {
 
 /// A backup of these extents.
 fn publish(repository: &Repository, second: i64, extents: &[[u8; 32]]) -> pgtend_model::backup::Label {
-    use pgtend_model::backup::{BackupHead, BackupKind, Checksums, Extent, FileEntry, FileType};
+    use pgtend_model::backup::{BackupHead, BackupKind, Extent, FileEntry, FileType};
     let started = Timestamp::from_second(second).unwrap();
-    let head = BackupHead {
-        format: FORMAT,
-        label: repository.free_label("main", started).unwrap(),
-        server: "main".into(),
-        system_identifier: "1".into(),
-        postgresql_version: 150_000,
-        kind: BackupKind::Physical,
-        started,
-        finished: started,
-        start_lsn: pgtend_model::pgdata::Lsn(0),
-        stop_lsn: pgtend_model::pgdata::Lsn(0),
-        timeline: 1,
-        start_wal: String::new(),
-        stop_wal: String::new(),
-        wal_segment_bytes: 16 << 20,
-        from_standby: false,
-        checksums: Checksums::default(),
-        tablespaces: Vec::new(),
-        bytes: 0,
-        new_bytes: 0,
-        stored_bytes: 0,
-        files: 1,
-        notes: Vec::new(),
-    };
+    let label = repository.free_label("main", started).unwrap();
+    let head = BackupHead { files: 1, ..BackupHead::begun(BackupKind::Physical, "main", label, started) };
     let file = FileEntry {
         path: "base/1".into(),
         file_type: FileType::File,

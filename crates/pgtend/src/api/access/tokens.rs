@@ -2,10 +2,11 @@
 
 use super::Caller;
 use crate::agent::tasks::Tasks;
+use crate::blocking::blocking;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pgtend_model::config::api::Role;
-use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::error::Result;
 use pgtend_store::state::StateStore;
 use pgtend_store::state::secret::{Secret, SecretHash};
 use pgtend_store::state::tokens::{NewToken, Token};
@@ -131,12 +132,6 @@ impl Known {
 
 fn fresh(tokens: Vec<Token>) -> Vec<Arc<Known>> {
     tokens.into_iter().map(|token| Arc::new(Known { token, used_ms: AtomicI64::new(NEVER) })).collect()
-}
-
-/// Does work that blocks on a thread for such.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::new(Kind::Internal, format!("work on the state was cut off: {error}")))?
 }
 
 #[cfg(test)]
