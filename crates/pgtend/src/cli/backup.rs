@@ -1,13 +1,12 @@
 //! `pgtend backup`: taking backups, and what there is of them.
 
 use super::output::{Cell, Table, Tabular, Tone, print};
+use super::progress_bar;
 use super::{Global, source};
 use crate::agent::backups::{Ended, Work};
 use crate::api::backups::{BACKUPS, BackupList, EXPIRE, Expire, ExpiredIn, Listed, NewBackup, STOP};
-use crate::backup::progress::Seen;
 use crate::client::Client;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use pgtend_model::backup::Label;
 use pgtend_model::error::{Error, Kind, Result};
@@ -146,13 +145,13 @@ impl Run {
     async fn follow(&self, client: &Client, server: Option<&str>, before: &[Work]) -> Result<Vec<Ended>> {
         let last = |work: &Work| work.last.as_ref().map(|ended| ended.at);
         let before: HashMap<&str, Option<Timestamp>> = before.iter().map(|work| (work.repository.as_str(), last(work))).collect();
-        let bar = bar();
+        let bar = progress_bar::bar();
         loop {
             let now: BackupList = client.get_of(BACKUPS, server).await?;
             let asked = |work: &&Work| self.repository.as_ref().is_none_or(|name| *name == work.repository);
             let ours: Vec<&Work> = now.work.iter().filter(asked).collect();
             if let Some(seen) = ours.iter().find_map(|work| work.running.as_ref()) {
-                show_progress(&bar, seen);
+                progress_bar::show(&bar, seen);
             }
             let is_over = |work: &&Work| work.running.is_none() && last(work) > before.get(work.repository.as_str()).copied().flatten();
             if ours.iter().all(is_over) {
@@ -162,23 +161,6 @@ impl Run {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// A bar on standard error, where that is a terminal.
-pub(super) fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template(
-        "{bar:30} {percent:>3} %  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}",
-    );
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
-/// Brings the bar to where the work is.
-pub(super) fn show_progress(bar: &ProgressBar, seen: &Seen) {
-    bar.set_length(seen.total_bytes);
-    bar.set_position(seen.done_bytes);
-    bar.set_message(seen.phase.text());
 }
 
 /// Backups with all that is known of them.

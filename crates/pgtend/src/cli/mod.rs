@@ -21,9 +21,11 @@ mod perf;
 mod ping;
 mod plan_text;
 mod profile;
+mod progress_bar;
 mod query;
 mod repo;
 mod report_file;
+mod repository;
 mod restore;
 
 mod session_table;

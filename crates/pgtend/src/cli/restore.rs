@@ -1,21 +1,19 @@
 //! `pgtend restore`: bringing a backup back, with WAL up to where one wants.
 
-use super::backup::{bar, show_progress};
+use super::Global;
 use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
+use super::progress_bar::{self, watched};
+use super::repository::{From, Opened};
 use super::when::when;
-use super::{Global, source};
-use crate::api::backups::{REPOSITORIES, RepositoryPlace, RepositoryPlaces};
 use crate::backup::Progress;
-use crate::backup::open::open;
 use crate::backup::restore::recover::Recovered;
 use crate::backup::restore::run::{Prepared, Replay, Restore as Run};
 use crate::backup::restore::settings::{Action, Purpose};
 use crate::blocking::blocking;
-use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service, socket_of};
+use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service};
 use clap::{Args, ValueEnum};
 use pgtend_model::backup::Label;
 use pgtend_model::backup::restore_plan::{Target, Timeline, Wanted};
-use pgtend_model::config::{Encryption, Repository as Configured, parse};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::SegmentSize;
@@ -25,7 +23,6 @@ use pgtend_store::repo::Repository;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Brings a backup back, and replays WAL up to where you want
 ///
@@ -95,35 +92,6 @@ pub(super) struct Restore {
     from: From,
 }
 
-/// From which repository: that of the agent that runs here, unless said otherwise.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "From which repository")]
-struct From {
-    /// The repository's directory; where no agent runs any more
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    from: Option<PathBuf>,
-    /// Its key file; without it, DIR.key beside the directory
-    #[arg(long, value_name = "FILE", requires = "from")]
-    key_file: Option<PathBuf>,
-    /// A file whose first line is its passphrase
-    #[arg(long, value_name = "FILE", requires = "from", conflicts_with = "key_file")]
-    passphrase_file: Option<PathBuf>,
-    /// An agent's configuration that tells of the repository
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Which repository, where there are several
-    #[arg(long, value_name = "NAME")]
-    repository: Option<String>,
-}
-
-/// A repository that was opened.
-struct Opened {
-    repository: Repository,
-    server: String,
-    /// Where an agent brings its WAL.
-    wal_socket: Option<PathBuf>,
-}
-
 /// What happens at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AtTarget {
@@ -172,7 +140,7 @@ struct Told {
 
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        let from = self.open(global).await?;
+        let from = self.from.open(global).await?;
         let user = OsUser::choose(self.os_user.as_deref())?;
         let run = Run {
             repository: from.repository.clone(),
@@ -218,8 +186,8 @@ impl Restore {
         let service = if recovers { Some(serve(&socket, from.repository, &prepared)?) } else { None };
         let progress = Progress::new(0);
         let seen = progress.clone();
-        let work = tokio::task::spawn_blocking(move || run.carry_out(&prepared, &replay, &progress));
-        let outcome = with_bar(work, &seen).await;
+        let work = blocking(move || run.carry_out(&prepared, &replay, &progress));
+        let outcome = watched(work, |bar| progress_bar::show(bar, &seen.see())).await;
         drop(service);
         outcome
     }
@@ -250,96 +218,6 @@ impl Restore {
             (None, false) => Purpose::Copy,
         }
     }
-
-    /// The repository, and the server's name in it.
-    async fn open(&self, global: &Global) -> Result<Opened> {
-        let (configured, state, wal_socket) = self.configured(global).await?;
-        let repository = blocking(move || open(&configured, &state)).await?;
-        let looked = repository.clone();
-        let server = match &global.server {
-            Some(server) => server.clone(),
-            None => only(&blocking(move || looked.servers()).await?, &repository)?,
-        };
-        Ok(Opened { repository, server, wal_socket })
-    }
-
-    async fn configured(&self, global: &Global) -> Result<(Configured, PathBuf, Option<PathBuf>)> {
-        if let Some(path) = &self.from.from {
-            return Ok((self.of_directory(path), PathBuf::from("/"), None));
-        }
-        if let Some(path) = &self.from.config {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string())
-            })?;
-            let config = parse(&text, &path.display().to_string())?.effective;
-            let (state, socket) = (config.agent.state_directory.clone(), socket_of(&config));
-            let configured = one(config.backup.repository, self.from.repository.as_deref(), |configured| &configured.name)?;
-            return Ok((configured, state, Some(socket)));
-        }
-        let places: RepositoryPlaces = source::agent(global)?
-            .get(REPOSITORIES)
-            .await
-            .map_err(|error| error.hint("where no agent runs any more: --from DIR, or --config FILE"))?;
-        let place = one(places.repositories, self.from.repository.as_deref(), |place| &place.name)?;
-        Ok((of_place(place), PathBuf::from("/"), Some(places.wal_socket.into())))
-    }
-
-    fn of_directory(&self, path: &Path) -> Configured {
-        let beside = || {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".key");
-            PathBuf::from(name)
-        };
-        let key_file = self.from.key_file.clone().or_else(|| Some(beside()).filter(|path| path.exists()));
-        let encryption = match (&self.from.passphrase_file, &key_file) {
-            (Some(_), _) => Encryption::Passphrase,
-            (None, Some(_)) => Encryption::KeyFile,
-            (None, None) => Encryption::None,
-        };
-        Configured {
-            path: Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
-            encryption,
-            key_file,
-            passphrase_file: self.from.passphrase_file.clone(),
-            ..Configured::named("main")
-        }
-    }
-}
-
-fn only(servers: &[String], repository: &Repository) -> Result<String> {
-    match servers {
-        [only] => Ok(only.clone()),
-        [] => Err(Error::new(Kind::NotFound, "the repository has no backups at all")
-            .at(repository.shown())
-            .hint("`pgtend backup run` takes one")),
-        several => Err(Error::new(Kind::Usage, "which server?").hint(format!("name one with --server: {}", several.join(", ")))),
-    }
-}
-
-fn of_place(place: RepositoryPlace) -> Configured {
-    Configured {
-        path: place.path.map(PathBuf::from),
-        url: place.url,
-        encryption: place.encryption,
-        key_file: Some(place.key_file.into()),
-        passphrase_file: place.passphrase_file.map(PathBuf::from),
-        ..Configured::named(&place.name)
-    }
-}
-
-/// Shows how far the work is until it ends.
-async fn with_bar<T>(work: tokio::task::JoinHandle<Result<T>>, progress: &Progress) -> Result<T> {
-    let bar = bar();
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
-    tokio::pin!(work);
-    let outcome = loop {
-        tokio::select! {
-            done = &mut work => break done,
-            _ = tick.tick() => show_progress(&bar, &progress.see()),
-        }
-    };
-    bar.finish_and_clear();
-    outcome.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("the restore's thread ended: {error}"))))
 }
 
 fn no_directory(error: &std::io::Error) -> Error {
@@ -372,18 +250,6 @@ fn restore_command(program: &Path, socket: &Path, server: &str) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''").replace('%', "%%"));
     let [program, socket] = [program, socket].map(|path| quoted(&path.display().to_string()));
     format!("{program} wal get --socket {socket} --server {} %f %p", quoted(server))
-}
-
-fn one<T>(all: Vec<T>, name: Option<&str>, name_of: impl Fn(&T) -> &String) -> Result<T> {
-    let names = all.iter().map(&name_of).cloned().collect::<Vec<_>>().join(", ");
-    let mut fitting: Vec<T> = all.into_iter().filter(|one| name.is_none_or(|name| name == name_of(one))).collect();
-    match (fitting.len(), name) {
-        (0, None) => Err(Error::new(Kind::NotFound, "the agent has no backup repository").hint("name one with --from DIR")),
-        (0, Some(name)) => {
-            Err(Error::new(Kind::NotFound, format!("no repository is named \"{name}\"")).hint(format!("there are: {names}")))
-        }
-        (_, _) => Ok(fitting.swap_remove(0)),
-    }
 }
 
 fn serve(socket: &Path, repository: Repository, prepared: &Prepared) -> Result<Service> {

@@ -1,11 +1,12 @@
 //! `pgtend verify`: whether a data directory and the server over it are sound.
 
 use super::output::{self, Cell, Table, Tabular, Tone};
+use super::progress_bar::watched;
 use super::report_file::{unwritten, writable};
 use super::{Global, source};
 use crate::verify::{self, Options};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::{duration, show_seconds};
 use pgtend_model::verify::{Damage, Depth, RelationKind, ServerState, Verdict, Verification};
@@ -67,7 +68,7 @@ impl Verify {
             timeout: self.timeout,
         };
         let progress = Arc::new(Progress::default());
-        let report = watched(Box::pin(verify::run(&options, &progress)), &progress).await?;
+        let report = watched(Box::pin(verify::run(&options, &progress)), |bar| show(bar, &progress)).await?;
         if let Some(path) = &self.output {
             let json = output::render(&report, output::Format::Json, output::Medium::stdout())?;
             std::fs::write(path, json).map_err(|error| unwritten(path, &error))?;
@@ -90,30 +91,13 @@ impl Verify {
     }
 }
 
-/// Does the work with a bar on standard error, where that is a terminal.
-async fn watched<T>(work: impl Future<Output = T>, progress: &Progress) -> T {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template(
-        "{bar:30} {percent:>3} %  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left{msg}",
-    );
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => {
-                bar.finish_and_clear();
-                return done;
-            }
-            _ = tick.tick() => {
-                bar.set_length(progress.total_bytes.load(Ordering::Relaxed));
-                bar.set_position(progress.done_bytes.load(Ordering::Relaxed));
-                let damaged = progress.damaged.load(Ordering::Relaxed);
-                if damaged > 0 {
-                    bar.set_message(format!("  {damaged} damaged"));
-                }
-            }
-        }
+/// Brings the bar to where the reading is.
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_length(progress.total_bytes.load(Ordering::Relaxed));
+    bar.set_position(progress.done_bytes.load(Ordering::Relaxed));
+    let damaged = progress.damaged.load(Ordering::Relaxed);
+    if damaged > 0 {
+        bar.set_message(format!("{damaged} damaged"));
     }
 }
 
