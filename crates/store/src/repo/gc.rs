@@ -3,11 +3,11 @@
 use super::Repository;
 use super::id::{ExtentId, RandomId};
 use super::index::{Index, Indexed};
-use super::lock::Holder;
+use super::lock::{COLLECT, Holder};
 use super::pack;
 use jiff::{SignedDuration, Timestamp};
 use pgtend_model::backup::retention::Garbage;
-use pgtend_model::error::Result;
+use pgtend_model::error::{Kind, Result};
 use std::collections::HashSet;
 
 const BELOW: &str = "gc";
@@ -36,27 +36,44 @@ impl Repository {
         Ok(all)
     }
 
+    /// What a mark names. One that is damaged names nothing: as long as nobody can read it, nothing is removed by it.
     fn condemned_by(&self, key: &str) -> Result<Vec<RandomId>> {
-        let condemned: Condemned = self.get_document(key)?;
+        let condemned: Condemned = match self.get_document(key) {
+            Ok(condemned) => condemned,
+            Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {
+                tracing::warn!(error = error.what, place = error.place, "a mark of garbage cannot be read: what it named is named again");
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
         Ok(condemned.packs.iter().filter_map(|id| RandomId::parse(id)).collect())
     }
 
-    /// Names what nobody needs, and removes what was named longer than `grace` ago and is still needed by nobody. Whoever calls holds the lock
-    /// of expiring.
+    /// Names what nobody needs, and removes what was named longer than `grace` ago and is still needed by nobody. One does so at a time,
+    /// whichever server it is for; while somebody else does, nothing happens.
     ///
     /// # Errors
     /// What the storage says; `Conflict` when a backup's list is damaged: then nothing is garbage.
     pub fn collect_garbage(&self, grace: SignedDuration) -> Result<Garbage> {
-        let index = self.load_index(&HashSet::new())?;
-        let needed = self.needed_packs(&index)?;
         let mut collected = Garbage::default();
-        let mut named = HashSet::new();
+        let _lock = match self.lock(COLLECT, "removal of garbage", Timestamp::now()) {
+            Ok(lock) => lock,
+            Err(error) if error.kind == Kind::Conflict => {
+                tracing::info!(reason = error.what, "garbage is left to whoever removes it already");
+                return Ok(collected);
+            }
+            Err(error) => return Err(error),
+        };
+        let index = self.load_index()?;
+        // In this order: a backup that ends meanwhile is still among the writers, or already among those who need something.
         let writers = self.backups_going_on()?;
+        let needed = self.needed_packs(&index)?;
+        let mut named = HashSet::new();
         let now = self.storage_now()?;
         for object in self.storage.list(BELOW)? {
             let packs = self.condemned_by(&object.key)?;
             let is_due = now.duration_since(object.modified) > grace && !is_older(&writers, object.modified);
-            if !is_due {
+            if !is_due && !packs.is_empty() {
                 named.extend(packs);
                 continue;
             }
@@ -64,6 +81,7 @@ impl Repository {
             for id in &gone {
                 collected.removed_bytes += index.packs().iter().find(|pack| pack.id == *id).map_or(0, |pack| pack.bytes);
                 self.storage.delete(&pack::key(*id))?;
+                self.forget_damage(*id)?;
                 collected.removed += 1;
             }
             self.forget(&gone)?;
@@ -111,7 +129,7 @@ impl Repository {
     }
 
     /// Writes the indexes that tell of these packs anew, without them.
-    fn forget(&self, gone: &HashSet<RandomId>) -> Result<()> {
+    pub(super) fn forget(&self, gone: &HashSet<RandomId>) -> Result<()> {
         for object in self.storage.list("index")? {
             let packs = self.read_index(&object.key)?;
             let kept: Vec<Indexed> = packs.iter().filter(|indexed| !gone.contains(&indexed.pack.id)).cloned().collect();

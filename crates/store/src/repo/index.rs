@@ -8,7 +8,7 @@ use super::sealed::{Kind, damaged};
 use super::storage::Put;
 use pgtend_model::error::{Error, Kind as ErrorKind, Result};
 use rustc_hash::FxHashMap;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 const BELOW: &str = "index";
 /// Bytes of an entry without a base.
@@ -75,31 +75,90 @@ impl Index {
         &self.packs
     }
 
-    fn add(&mut self, indexed: &Indexed) {
-        let pack = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
-        self.packs.push(indexed.pack);
-        for entry in &indexed.entries {
-            self.extents.insert(entry.id, Location { pack, offset: entry.offset, stored: entry.stored, plain: entry.plain });
-            match entry.base {
-                Some(base) => self.bases.insert(entry.id, base),
-                None => self.bases.remove(&entry.id),
-            };
+    /// Of these packs. Where an extent lies in several, the choice does not depend on which index told it: whoever reads and whoever removes
+    /// packs choose the same. Whole extents come before deltas, and packs that are to be avoided last; or, for a writer, not at all, nor
+    /// deltas whose base is only there.
+    fn of(packs: Vec<Indexed>, avoid: &HashSet<RandomId>, avoided_are_absent: bool) -> Self {
+        let mut index = Self::default();
+        let mut merged: BTreeMap<RandomId, (u64, Vec<Entry>)> = BTreeMap::new();
+        for indexed in packs {
+            merged.entry(indexed.pack.id).or_insert((indexed.pack.bytes, Vec::new())).1.extend(indexed.entries);
+        }
+        let (avoided, trusted): (Vec<_>, Vec<_>) = merged.into_iter().partition(|(id, _)| avoid.contains(id));
+        index.add_all(&trusted, true);
+        if !avoided_are_absent {
+            index.add_all(&avoided, false);
+            index.add_deltas(&trusted, |_, _| true);
+        }
+        index
+    }
+
+    fn add_all(&mut self, packs: &[(RandomId, (u64, Vec<Entry>))], need_base: bool) {
+        let first = self.packs.len();
+        for (place, (id, (bytes, entries))) in (first..).zip(packs) {
+            self.packs.push(PackInfo { id: *id, bytes: *bytes });
+            entries.iter().filter(|entry| entry.base.is_none()).for_each(|entry| self.add(place, entry));
+        }
+        self.add_deltas(packs, |index, base| !need_base || index.extents.contains_key(base));
+    }
+
+    /// Deltas come after all whole extents. They may be of packs that are among `self.packs` already.
+    fn add_deltas(&mut self, packs: &[(RandomId, (u64, Vec<Entry>))], counts: impl Fn(&Self, &ExtentId) -> bool) {
+        let places: FxHashMap<RandomId, usize> = self.packs.iter().enumerate().map(|(place, pack)| (pack.id, place)).collect();
+        for (id, (_, entries)) in packs {
+            let Some(place) = places.get(id) else { continue };
+            for entry in entries {
+                if entry.base.is_some_and(|base| counts(self, &base)) {
+                    self.add(*place, entry);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, place: usize, entry: &Entry) {
+        let pack = u32::try_from(place).unwrap_or(u32::MAX);
+        if let std::collections::hash_map::Entry::Vacant(vacant) = self.extents.entry(entry.id) {
+            vacant.insert(Location { pack, offset: entry.offset, stored: entry.stored, plain: entry.plain });
+            if let Some(base) = entry.base {
+                self.bases.insert(entry.id, base);
+            }
         }
     }
 }
 
 impl Repository {
-    /// Reads all indexes; packs in `without` are left out, with what is in them.
-    pub(super) fn load_index(&self, without: &HashSet<RandomId>) -> Result<Index> {
-        let mut index = Index::default();
+    /// Reads all indexes, to read extents or to see which are needed.
+    pub(super) fn load_index(&self) -> Result<Index> {
+        let avoided = self.avoided()?;
+        let mut packs = Vec::new();
         for object in self.storage.list(BELOW)? {
-            for indexed in self.read_index(&object.key)? {
-                if !without.contains(&indexed.pack.id) {
-                    index.add(&indexed);
+            packs.extend(self.read_index(&object.key).map_err(lost)?);
+        }
+        Ok(Index::of(packs, &avoided, false))
+    }
+
+    /// Reads all indexes, to write. What is only in packs of `absent`, or in damaged ones, is left out, as is what an index that cannot be
+    /// read tells: it is written again.
+    pub(super) fn load_index_to_write(&self, absent: &HashSet<RandomId>) -> Result<Index> {
+        let mut avoided = self.avoided()?;
+        avoided.extend(absent);
+        let mut packs = Vec::new();
+        for object in self.storage.list(BELOW)? {
+            match self.read_index(&object.key) {
+                Ok(read) => packs.extend(read),
+                Err(error) if error.kind == ErrorKind::Conflict => {
+                    let error = lost(error);
+                    tracing::error!(
+                        error = error.what,
+                        place = error.place,
+                        hint = error.hint,
+                        "an index is left out: what it tells of is written again"
+                    );
                 }
+                Err(error) => return Err(error),
             }
         }
-        Ok(index)
+        Ok(Index::of(packs, &avoided, true))
     }
 
     /// Reads one index.
@@ -125,6 +184,14 @@ impl Repository {
             Put::Exists => Err(Error::new(ErrorKind::Conflict, "an index of this random name exists already").at(at)),
         }
     }
+}
+
+/// An index that cannot be read can be made again.
+fn lost(mut error: Error) -> Error {
+    if error.kind == ErrorKind::Conflict {
+        "`pgtend repo verify --rebuild-index` makes indexes anew from the packs".clone_into(&mut error.hint);
+    }
+    error
 }
 
 fn write_pack(out: &mut Vec<u8>, indexed: &Indexed) -> Result<()> {

@@ -4,6 +4,7 @@
 
 pub mod backups;
 mod codec;
+mod damage;
 pub mod document;
 pub mod gc;
 pub mod id;

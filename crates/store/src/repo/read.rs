@@ -7,7 +7,6 @@ use super::index::{Index, Location};
 use super::pack;
 use super::sealed::{FrameHeader, HEADER, Kind, Seal, damaged};
 use pgtend_model::error::{Error, Kind as ErrorKind, Result, Retry};
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Reads extents, by an index that was read once and is shared by the threads that read.
@@ -43,7 +42,7 @@ impl Repository {
     /// # Errors
     /// What the storage says; `Conflict` when an index is damaged.
     pub fn extents(&self) -> Result<Extents> {
-        Ok(Extents { repository: self.clone(), index: Arc::new(self.load_index(&HashSet::new())?) })
+        Ok(Extents { repository: self.clone(), index: Arc::new(self.load_index()?) })
     }
 }
 

@@ -220,7 +220,71 @@ fn one_holds_a_lock_and_its_end_frees_it() {
     lock.check().unwrap();
     drop(lock);
     drop(repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap());
-    assert!(repository.storage().list("locks").unwrap().is_empty());
+    assert_eq!(repository.storage().list("locks").unwrap().len(), 1);
+}
+
+/// Makes a lock look as if it was not renewed for this long.
+fn age(dir: &Path, lock: &str, minutes: u64) {
+    let path = dir.join("locks").join(lock);
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(minutes * 60);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+}
+
+#[test]
+fn a_holder_that_slept_through_its_lease_never_takes_the_lock_back() {
+    let dir = TempDir::new().unwrap();
+    let repository = plain(dir.path());
+    let asleep = repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap();
+    age(dir.path(), "backup-main.000000000001", 6);
+    let next = repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap();
+    // As one does that was stopped between looking whether it holds the lock and writing that it does.
+    std::fs::write(dir.path().join("locks/backup-main.000000000001"), b"{}").unwrap();
+    next.check().unwrap();
+    next.renew().unwrap();
+    for outcome in [asleep.check(), asleep.renew()] {
+        assert!(outcome.unwrap_err().what.contains("taken over"));
+    }
+    drop(asleep);
+    next.check().unwrap();
+    assert!(repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).is_err());
+    drop(next);
+    // Numbers go on, also after everybody let go.
+    let third = repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap();
+    std::fs::write(dir.path().join("locks/backup-main.000000000002"), b"{}").unwrap();
+    third.check().unwrap();
+}
+
+#[test]
+fn one_of_many_takes_over_the_lock_of_one_that_is_gone() {
+    for _ in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let repository = plain(dir.path());
+        let _gone = repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap();
+        age(dir.path(), "backup-main.000000000001", 6);
+        let barrier = std::sync::Barrier::new(8);
+        let held: Vec<lock::Lock> = std::thread::scope(|scope| {
+            let take = || {
+                barrier.wait();
+                repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).ok()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(held.len(), 1);
+        held[0].check().unwrap();
+    }
+}
+
+#[test]
+fn whoever_collects_garbage_shuts_out_a_backup_that_is_gone() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let asleep = repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(repository.backups_going_on().unwrap().len(), 1);
+    age(dir.path(), "backup-main.000000000001", 6);
+    assert!(repository.backups_going_on().unwrap().is_empty());
+    assert!(asleep.check().is_err());
+    repository.lock("backup-main", "backup", Timestamp::UNIX_EPOCH).unwrap().check().unwrap();
 }
 
 #[test]
@@ -231,7 +295,7 @@ fn the_lock_of_a_dead_process_is_taken_over_and_a_lost_one_is_told() {
     let mut child = std::process::Command::new("true").spawn().unwrap();
     let pid = child.id();
     child.wait().unwrap();
-    let path = dir.path().join("locks/backup-main");
+    let path = dir.path().join("locks/backup-main.000000000001");
     let held: lock::Holder = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let dead = lock::Holder { pid, id: "somebody".into(), ..held };
     std::fs::write(&path, serde_json::to_vec(&dead).unwrap()).unwrap();
@@ -336,4 +400,78 @@ fn nothing_goes_while_a_backup_may_still_count_on_it_or_cannot_be_read() {
     let head = dir.path().join(format!("backups/main/{label}/head"));
     std::fs::write(&head, b"PGTRnonsense").unwrap();
     assert!(repository.collect_garbage(jiff::SignedDuration::from_secs(-1)).is_err());
+}
+
+/// Flips a bit in the middle of a pack.
+fn damage(dir: &Path, pack: &str) {
+    let path = dir.join(pack);
+    let mut object = std::fs::read(&path).unwrap();
+    let middle = object.len() / 2;
+    object[middle] ^= 1;
+    std::fs::write(&path, object).unwrap();
+}
+
+/// The packs there are, as keys with their ids.
+fn packs(repository: &Repository) -> Vec<(String, id::RandomId)> {
+    let keys = repository.storage().list("packs").unwrap().into_iter().map(|object| object.key);
+    keys.map(|key| (key.clone(), id::RandomId::parse(key.rsplit('/').next().unwrap()).unwrap())).collect()
+}
+
+#[test]
+fn what_lies_in_a_damaged_pack_is_written_again_and_read_from_there() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let content = noise(1 << 20, 1);
+    let mut changed = content.clone();
+    changed[5] ^= 1;
+    let base = write(&repository, &[(&content, None)])[0].id;
+    let (key, damaged) = packs(&repository)[0].clone();
+    let delta = write(&repository, &[(&changed, Some(base))])[0].id;
+    publish(&repository, 100, &[base, delta]);
+    damage(dir.path(), &key);
+    assert!(repository.extents().unwrap().reader().extent(delta).is_err());
+
+    assert!(repository.note_damage(damaged, Timestamp::UNIX_EPOCH, "a frame").unwrap());
+    assert!(!repository.note_damage(damaged, Timestamp::UNIX_EPOCH, "a frame").unwrap());
+    // The delta lies in a sound pack, and is worth nothing without its base.
+    let written = write(&repository, &[(&changed, Some(base))]);
+    assert!(written[0].new_bytes.is_some());
+    let mut reader = repository.extents().unwrap().reader();
+    assert_eq!(reader.extent(delta).unwrap(), changed);
+    assert!(reader.extent(base).is_err());
+    let _ = write(&repository, &[(&content, None)]);
+    assert_eq!(repository.extents().unwrap().reader().extent(base).unwrap(), content);
+
+    // Nobody needs the damaged one any more.
+    assert_eq!(repository.collect_garbage(gc::GRACE).unwrap().condemned, 2);
+    assert!(repository.collect_garbage(jiff::SignedDuration::from_secs(-1)).unwrap().removed >= 1);
+    assert!(repository.damaged_packs().unwrap().is_empty());
+    assert_eq!(repository.extents().unwrap().reader().extent(base).unwrap(), content);
+}
+
+#[test]
+fn a_delta_whose_base_is_to_go_counts_as_absent() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let mut content = noise(1 << 20, 1);
+    let base = write(&repository, &[(&content, None)])[0].id;
+    let (_, pack) = packs(&repository)[0];
+    content[5] ^= 1;
+    let delta = write(&repository, &[(&content, Some(base))])[0].id;
+    let writing = repository.write(Options::default(), &HashSet::from([pack])).unwrap();
+    assert!(!writing.knows(base) && !writing.knows(delta));
+    writing.finish().unwrap();
+}
+
+#[test]
+fn a_backup_goes_on_without_a_damaged_index() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let content = noise(1 << 20, 1);
+    let _ = write(&repository, &[(&content, None)]);
+    let index = repository.storage().list("index").unwrap().remove(0).key;
+    damage(dir.path(), &index);
+    let error = repository.extents().unwrap_err();
+    assert!(error.place == index && error.hint.contains("--rebuild-index"), "{error}");
+    assert!(write(&repository, &[(&content, None)])[0].new_bytes.is_some());
 }

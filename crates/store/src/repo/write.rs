@@ -77,12 +77,12 @@ pub struct Stored {
 }
 
 impl Repository {
-    /// Begins to write. Extents in `condemned` packs count as absent.
+    /// Begins to write. Extents in `condemned` packs, and in damaged ones, count as absent.
     ///
     /// # Errors
     /// What the storage says; `Conflict` when an index is damaged.
     pub fn write(&self, options: Options, condemned: &HashSet<RandomId>) -> Result<Writing> {
-        let index = Arc::new(self.load_index(condemned)?);
+        let index = Arc::new(self.load_index_to_write(condemned)?);
         let shared = Arc::new(Shared {
             repository: self.clone(),
             index,

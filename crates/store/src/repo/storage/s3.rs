@@ -30,7 +30,7 @@ const MARKER: &str = "pgtend-put";
 /// Slower than this many bytes a second is no way that works.
 const SLOWEST: usize = 512 << 10;
 /// Keys of objects that are replaced or removed in the ordinary course of things: they are never made immutable.
-const SHORT_LIVED: [&str; 3] = ["locks/", "probe/", "gc/"];
+const SHORT_LIVED: [&str; 4] = ["locks/", "probe/", "gc/", "damaged/"];
 /// Keys of the objects that take the room.
 const BULKY: [&str; 2] = ["packs/", "wal/"];
 
