@@ -23,6 +23,7 @@ pub mod plan;
 pub mod postmaster;
 pub mod profile;
 pub mod query_id;
+pub mod recover;
 pub mod sample;
 pub mod schedule;
 pub mod signal;

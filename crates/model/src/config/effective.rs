@@ -10,6 +10,7 @@ use super::probes::Probes;
 use super::section::{Section, Step, default_of, section};
 use super::server::Server;
 use super::setting::Setting;
+use super::verify::Verify;
 use crate::sample::Probe;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -31,6 +32,8 @@ section! {
         history: History = none, now;
         /// Backups and WAL.
         backup: Backup = none, now;
+        /// Verification on schedule.
+        verify: Verify = none, now;
         /// Metrics for Prometheus.
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
@@ -212,11 +215,12 @@ impl Default for Effective {
             awr: default_of(&Self::KEYS[3]),
             history: default_of(&Self::KEYS[4]),
             backup: default_of(&Self::KEYS[5]),
-            metrics: default_of(&Self::KEYS[6]),
-            api: default_of(&Self::KEYS[7]),
-            health_checks: default_of(&Self::KEYS[8]),
-            logging: default_of(&Self::KEYS[9]),
-            agent: default_of(&Self::KEYS[10]),
+            verify: default_of(&Self::KEYS[6]),
+            metrics: default_of(&Self::KEYS[7]),
+            api: default_of(&Self::KEYS[8]),
+            health_checks: default_of(&Self::KEYS[9]),
+            logging: default_of(&Self::KEYS[10]),
+            agent: default_of(&Self::KEYS[11]),
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod probes;
 pub mod secret;
 pub mod server;
+pub mod verify;
 
 pub use backup::{Backup, ConditionalWrites, Encryption, ObjectLock, Repository};
 pub use diff::{Change, diff};
@@ -36,6 +37,7 @@ pub use secret::{Dsn, Secrets};
 pub use server::Server;
 pub use setting::Setting;
 pub use values::{Listen, Selection};
+pub use verify::{Verify, VerifyDepth};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //!
 //! Reading is done in `pgtend_postgres`; what a reading means is decided here.
 
+pub mod kept;
 mod report;
 pub mod sample;
 pub mod segments;

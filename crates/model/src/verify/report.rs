@@ -8,7 +8,7 @@ use jiff::Timestamp;
 pub const ERRORS_AT_MOST: usize = 10_000;
 
 /// How much is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Depth {
     /// Files and their lengths, and a sample of the pages.
@@ -20,7 +20,7 @@ pub enum Depth {
 }
 
 /// What the server was doing while its files were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerState {
     /// It ran: a page may be read half written, so one that looks wrong is read again.
@@ -32,7 +32,7 @@ pub enum ServerState {
 }
 
 /// What the verification comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Everything that was asked for was looked at, and nothing is wrong.
@@ -55,7 +55,7 @@ impl Verdict {
 }
 
 /// The kinds of damage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DamageKind {
     /// The page is not what was written. `expected` is the checksum it carries, `found` the one of its contents.
@@ -96,7 +96,7 @@ impl DamageKind {
 }
 
 /// What a relation is, as far as mending it differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RelationKind {
     /// A table.
@@ -128,7 +128,7 @@ impl RelationKind {
 }
 
 /// What the server calls a relation.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct RelationName {
     /// Schema and name, quoted as SQL wants them: `public.orders`.
     pub name: String,
@@ -141,7 +141,7 @@ pub struct RelationName {
 }
 
 /// One thing that is damaged.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Damage {
     /// What is wrong.
     #[serde(rename = "type")]
@@ -175,6 +175,7 @@ pub struct Damage {
     /// Where in the file, in bytes.
     pub offset_bytes: Option<u64>,
     /// The page's LSN, as it stands on the page; it may be damaged too.
+    #[schema(value_type = Option<String>)]
     pub lsn: Option<Lsn>,
     /// The damage in words.
     pub detail: String,
@@ -215,7 +216,7 @@ impl Damage {
 }
 
 /// Something worth knowing that is no damage.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Notice {
     /// The kind, for programs: `orphan_file`, `needs_recovery`, `no_checksums`, …
     pub kind: String,
@@ -224,7 +225,7 @@ pub struct Notice {
 }
 
 /// Something that was asked for and could not be looked at.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Unchecked {
     /// What: a file, a relation, a database, or a kind of check.
     pub what: String,
@@ -237,7 +238,7 @@ pub struct Unchecked {
 }
 
 /// What was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Checked {
     /// Relation files that were opened.
     pub files: u64,
@@ -256,7 +257,7 @@ pub struct Checked {
 }
 
 /// The report of a verification.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Verification {
     /// What it comes to.
     pub verdict: Verdict,

@@ -4,10 +4,9 @@ use super::settings::Settings;
 use super::tasks::Tasks;
 use crate::backup::progress::Seen;
 use crate::backup::take::{How, Take};
-use crate::backup::{Progress, expire};
+use crate::backup::{Progress, cron, expire};
 use crate::blocking::blocking;
 use crate::wal::Places;
-use croner::Cron;
 use jiff::Timestamp;
 use pgtend_model::backup::retention::Policy;
 use pgtend_model::backup::{BackupHead, Label};
@@ -16,7 +15,6 @@ use pgtend_model::error::{Error, Kind, Result};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::write::Options;
 use std::collections::BTreeMap;
-use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,7 +87,7 @@ impl Backups {
     /// `Config` when the schedule cannot be read.
     pub fn start(config: &Effective, places: Places, tasks: &Tasks) -> Result<Self> {
         let backups = Self(Arc::new(Inner { config: config.backup.clone(), places, jobs: Mutex::default(), tasks: tasks.clone() }));
-        schedule(&config.backup.schedule)?;
+        cron::schedule("backup.schedule", &config.backup.schedule)?;
         Ok(backups)
     }
 
@@ -128,7 +126,7 @@ impl Backups {
             }
         }
         loop {
-            let Ok(Some(next)) = schedule(&self.0.config.schedule).map(|cron| cron.and_then(|cron| following(&cron))) else { return };
+            let Some(next) = cron::following("backup.schedule", &self.0.config.schedule) else { return };
             let wait = Timestamp::now().duration_until(next);
             tokio::select! {
                 () = ends.cancelled() => return,
@@ -140,7 +138,7 @@ impl Backups {
 
     /// A server that has no backup at all gets one at once, unless backups are taken by hand only.
     async fn wants_first(&self, target: &Target, configured: &Configured) -> bool {
-        if self.0.config.schedule == OFF {
+        if self.0.config.schedule == cron::OFF {
             return false;
         }
         let Ok(repository) = self.repository(configured).await else { return false };
@@ -266,7 +264,7 @@ impl Backups {
 
     /// What goes on for a server.
     pub fn work(&self, server: &str) -> Vec<Work> {
-        let next = schedule(&self.0.config.schedule).ok().flatten().and_then(|cron| following(&cron));
+        let next = cron::following("backup.schedule", &self.0.config.schedule);
         let jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let of = |configured: &Configured| {
             let job = jobs.get(&Target { server: server.to_owned(), repository: configured.name.clone() });
@@ -341,26 +339,6 @@ impl Backups {
         })
         .await
     }
-}
-
-/// No schedule.
-const OFF: &str = "off";
-
-fn schedule(text: &str) -> Result<Option<Cron>> {
-    if text == OFF {
-        return Ok(None);
-    }
-    Cron::from_str(text).map(Some).map_err(|error| {
-        Error::new(Kind::Config, format!("backup.schedule is \"{text}\": {error}"))
-            .hint("write it as cron does, \"0 3 * * *\" for every night at three, or off")
-    })
-}
-
-/// The next turn, in the time zone of this machine.
-fn following(cron: &Cron) -> Option<Timestamp> {
-    let zone = jiff::tz::TimeZone::system();
-    let now = Timestamp::now().to_zoned(zone);
-    crate::backup::cron::next(cron, &now)
 }
 
 fn place(configured: &Configured) -> String {

@@ -16,6 +16,7 @@ mod settings;
 mod snapshots;
 mod statement_texts;
 pub mod tasks;
+pub mod verifications;
 mod visit;
 mod watch;
 
@@ -49,6 +50,7 @@ struct Inner {
     recording: Recording,
     archive: Option<Service>,
     backups: backups::Backups,
+    verifications: verifications::Verifications,
     tasks: Tasks,
     explaining: tokio::sync::Semaphore,
     started_at: jiff::Timestamp,
@@ -73,12 +75,14 @@ impl Agent {
         let places = archive::places(&config);
         let archive = archive::start(&config, places.clone())?;
         let backups = backups::Backups::start(&config, places, &tasks)?;
+        let verifications = verifications::Verifications::start(&config, &tasks)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),
             recording,
             archive,
             backups,
+            verifications,
             tasks,
             explaining: tokio::sync::Semaphore::new(explain::AT_ONCE),
             started_at: jiff::Timestamp::now(),
@@ -124,6 +128,7 @@ impl Agent {
             self.0.tasks.spawn_blocking(format!("log {}", server.name()), move || log.run());
         }
         self.0.backups.look_after(&settings, ends.clone());
+        self.0.verifications.look_after(&settings, ends.clone());
         Watched { settings, server, ends }
     }
 
@@ -134,6 +139,11 @@ impl Agent {
     /// The backups of all servers.
     pub fn backups(&self) -> &backups::Backups {
         &self.0.backups
+    }
+
+    /// The verifications of all servers.
+    pub fn verifications(&self) -> &verifications::Verifications {
+        &self.0.verifications
     }
 
     /// How a server is watched.

@@ -40,6 +40,7 @@ pub mod signal;
 pub mod sql;
 mod tls;
 pub mod tokens;
+pub mod verify;
 pub mod wal;
 
 pub use answer::{Answer, Failure};

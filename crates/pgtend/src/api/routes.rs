@@ -60,6 +60,7 @@ pub(super) fn all() -> Routes {
         .signals()
         .explain()
         .profiler()
+        .verify()
         .wal();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }

@@ -2,6 +2,31 @@
 
 use croner::Cron;
 use jiff::{Timestamp, Zoned};
+use pgtend_model::error::{Error, Kind, Result};
+use std::str::FromStr as _;
+
+/// The word for no schedule.
+pub const OFF: &str = "off";
+
+/// Reads a schedule; none is `off`. `key` is where it is written.
+///
+/// # Errors
+/// `Config` when it cannot be read.
+pub fn schedule(key: &str, text: &str) -> Result<Option<Cron>> {
+    if text == OFF {
+        return Ok(None);
+    }
+    Cron::from_str(text).map(Some).map_err(|error| {
+        Error::new(Kind::Config, format!("{key} is \"{text}\": {error}"))
+            .hint("write it as cron does, \"0 3 * * *\" for every night at three, or off")
+    })
+}
+
+/// The next turn of a schedule from now on, in the time zone of this machine.
+pub fn following(key: &str, text: &str) -> Option<Timestamp> {
+    let cron = schedule(key, text).ok().flatten()?;
+    next(&cron, &Timestamp::now().to_zoned(jiff::tz::TimeZone::system()))
+}
 
 /// The next turn after `now`, in its time zone. A turn that a change of the clock skips comes right after the gap.
 pub fn next(cron: &Cron, now: &Zoned) -> Option<Timestamp> {
@@ -20,7 +45,6 @@ fn field(value: i8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::str::FromStr as _;
 
     fn turn(cron: &str, now: &str) -> String {
         let now: Zoned = now.parse().unwrap();

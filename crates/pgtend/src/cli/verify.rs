@@ -1,29 +1,36 @@
 //! `pgtend verify`: whether a data directory and the server over it are sound.
 
 use super::output::{self, Cell, Table, Tabular, Tone};
-use super::progress_bar::watched;
+use super::progress_bar::{bar, watched};
 use super::report_file::{unwritten, writable};
 use super::{Global, source};
+use crate::api::verify::{HowMuch, NewVerification, PATH};
+use crate::client::Client;
 use crate::verify::{self, Options};
 use clap::Args;
 use indicatif::ProgressBar;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::{duration, show_seconds};
+use pgtend_model::verify::kept::{Ended, Verifications};
 use pgtend_model::verify::{Damage, Depth, RelationKind, ServerState, Verdict, Verification};
 use pgtend_postgres::files::scan::Progress;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// How often the bar is moved.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Says whether a data directory and the server over it are sound
 ///
 /// Reads every page and compares its checksum, on the server's own machine, whether it runs or not: a page that looks wrong while the
-/// server runs is read again, so that one that is just being written is not called damaged. Nothing is written. Exit code 0: all of it
-/// is sound; 1: something is damaged; 2: nothing was found, but something that was asked for could not be looked at.
+/// server runs is read again, so that one that is just being written is not called damaged. Nothing is written. The agent does it, unless
+/// --data or --connection says otherwise. Exit code 0: all of it is sound; 1: something is damaged; 2: nothing was found, but something
+/// that was asked for could not be looked at.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The data directory; without it the one of the server that --connection names
+    /// The data directory, read without an agent; without it the one of the server that --connection names, or of the agent's server
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Let the server check indexes and tables too (extension amcheck)
@@ -51,16 +58,28 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        if global.server.is_some() {
-            return Err(Error::new(Kind::Usage, "verify reads files itself, not through an agent")
-                .hint("name the server with --data or --connection"));
-        }
         if let Some(path) = &self.output {
             writable(path).map_err(|error| unwritten(path, &error))?;
+        }
+        let report =
+            if self.data.is_none() && global.connection.is_none() { self.by_agent(global).await? } else { self.directly(global).await? };
+        if let Some(path) = &self.output {
+            let json = output::render(&report, output::Format::Json, output::Medium::stdout())?;
+            std::fs::write(path, json).map_err(|error| unwritten(path, &error))?;
+        }
+        output::print(&report, global.format)?;
+        Ok(report.verdict.exit_code())
+    }
+
+    /// Reads the files itself.
+    async fn directly(&self, global: &Global) -> Result<Verification> {
+        if global.server.is_some() {
+            return Err(Error::new(Kind::Usage, "--server names a server of an agent; with --data or --connection there is none"));
         }
         let options = Options {
             data: self.data.clone(),
             target: source::target(global)?,
+            silence_allowed: false,
             depth: self.depth(),
             threads: self.threads(),
             relations: self.relations.clone(),
@@ -68,13 +87,42 @@ impl Verify {
             timeout: self.timeout,
         };
         let progress = Arc::new(Progress::default());
-        let report = watched(Box::pin(verify::run(&options, &progress)), |bar| show(bar, &progress)).await?;
-        if let Some(path) = &self.output {
-            let json = output::render(&report, output::Format::Json, output::Medium::stdout())?;
-            std::fs::write(path, json).map_err(|error| unwritten(path, &error))?;
+        watched(Box::pin(verify::run(&options, &progress)), |bar| show(bar, &progress)).await
+    }
+
+    /// Has the agent read them.
+    async fn by_agent(&self, global: &Global) -> Result<Verification> {
+        let client = source::agent(global).map_err(|error| match error.kind {
+            Kind::NotFound => Error::new(Kind::Usage, "verify what? no agent is running here")
+                .hint("name a data directory with --data, or a server on this machine with --connection"),
+            _ => error,
+        })?;
+        let server = global.server.as_deref();
+        let new = NewVerification {
+            depth: self.depth(),
+            parallel: self.threads(),
+            relations: self.relations.clone(),
+            parent_check: self.parent_check,
+            timeout_seconds: self.timeout.as_secs().max(1),
+        };
+        let before = told(&client, server, false).await?.last.map(|ended| ended.at);
+        let _: Verifications = client.post(PATH, server, &new).await?;
+        let bar = bar();
+        while let now = told(&client, server, false).await?
+            && (now.running.is_some() || now.last.as_ref().map(|ended| ended.at) == before)
+        {
+            if let Some(running) = &now.running {
+                show_counts(&bar, running.total_bytes, running.done_bytes, running.damaged);
+            }
+            tokio::time::sleep(TICK).await;
         }
-        output::print(&report, global.format)?;
-        Ok(report.verdict.exit_code())
+        bar.finish_and_clear();
+        let ended = told(&client, server, true).await?.last;
+        let none = || Error::new(Kind::Internal, "the agent lost the result of the verification").hint("look into the agent's log");
+        match ended.ok_or_else(none)? {
+            Ended { report: Some(report), .. } => Ok(report),
+            Ended { error, .. } => Err(error.unwrap_or_else(none)),
+        }
     }
 
     fn depth(&self) -> Depth {
@@ -91,11 +139,19 @@ impl Verify {
     }
 }
 
+async fn told(client: &Client, server: Option<&str>, report: bool) -> Result<Verifications> {
+    client.get_with(PATH, server, &HowMuch { report: Some(report) }).await
+}
+
 /// Brings the bar to where the reading is.
 fn show(bar: &ProgressBar, progress: &Progress) {
-    bar.set_length(progress.total_bytes.load(Ordering::Relaxed));
-    bar.set_position(progress.done_bytes.load(Ordering::Relaxed));
-    let damaged = progress.damaged.load(Ordering::Relaxed);
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    show_counts(bar, count(&progress.total_bytes), count(&progress.done_bytes), count(&progress.damaged));
+}
+
+fn show_counts(bar: &ProgressBar, total_bytes: u64, done_bytes: u64, damaged: u64) {
+    bar.set_length(total_bytes);
+    bar.set_position(done_bytes);
     if damaged > 0 {
         bar.set_message(format!("{damaged} damaged"));
     }

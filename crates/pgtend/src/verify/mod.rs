@@ -27,6 +27,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The server; found by its socket when it is not given and runs.
     pub target: Option<Target>,
+    /// Whether a server that does not answer is no error: then only files are read.
+    pub silence_allowed: bool,
     /// How much is looked at.
     pub depth: Depth,
     /// Threads that read.
@@ -105,17 +107,20 @@ async fn wanted(place: &Place, listing: &Listing, asking: &Asking, options: &Opt
 }
 
 async fn read(place: &Place, subjects: Vec<Subject>, options: &Options, progress: &Arc<Progress>) -> Result<Outcome> {
-    let (data, control, progress) = (place.data.clone(), place.control.clone(), Arc::clone(progress));
+    let (data, control, counted) = (place.data.clone(), place.control.clone(), Arc::clone(progress));
     let (threads, quick) = (options.threads, options.depth == Depth::Quick);
-    blocking(move || {
+    let outcome = blocking(move || {
         // A file that was left behind only costs a second look; a server in another container has a process that cannot be seen here.
         let server_runs = || data.join("postmaster.pid").exists();
         let manner = Manner { data: &data, control: &control, threads, quick, server_runs: &server_runs };
-        let outcome = scan::scan(&manner, subjects, &progress);
-        progress.done_bytes.store(progress.total_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
-        Ok(outcome)
-    })
-    .await
+        Ok(scan::scan(&manner, subjects, &counted))
+    });
+    let outcome = outcome.await?;
+    if progress.cancelled.load(Ordering::Relaxed) {
+        return Err(Error::new(Kind::Conflict, "the verification was stopped on request"));
+    }
+    progress.done_bytes.store(progress.total_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+    Ok(outcome)
 }
 
 /// The report of what was read, before the server is asked about it.

@@ -29,8 +29,16 @@ pub(super) struct Place {
 
 /// Finds it, and looks whether the server is the one of the directory.
 pub(super) async fn find(options: &Options) -> Result<Place> {
+    let mut silence = None;
     let mut asked = match &options.target {
-        Some(target) => Some((target.clone(), cluster(target, APPLICATION_NAME).await?)),
+        Some(target) => match cluster(target, APPLICATION_NAME).await {
+            Ok(cluster) => Some((target.clone(), cluster)),
+            Err(error) if options.silence_allowed && options.data.is_some() => {
+                silence = Some(error);
+                None
+            }
+            Err(error) => return Err(error),
+        },
         None => None,
     };
     let data = match (&options.data, &asked) {
@@ -44,8 +52,8 @@ pub(super) async fn find(options: &Options) -> Result<Place> {
     let control = control::read(&data)?.control;
     let major = control::major(&data)?;
     let (server, postmaster) = server(&data, &control)?;
-    let mut silence = None;
     if asked.is_none()
+        && options.target.is_none()
         && let Some(postmaster) = &postmaster
     {
         match by_socket(postmaster).await {

@@ -9,7 +9,7 @@ use pgtend_postgres::files::page::checksum;
 use serde_json::Value;
 
 use crate::cli::{Person, Told};
-use crate::harness::{Cluster, servers};
+use crate::harness::{Agent, Cluster, servers};
 
 const MAJORS: [u32; 6] = [13, 14, 15, 16, 17, 18];
 const PAGE: u64 = 8192;
@@ -282,4 +282,34 @@ async fn a_crash_is_told_apart_from_a_clean_stop() {
         assert!(report["server"] == "running" && Instant::now() < deadline, "{report:#}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+#[tokio::test]
+async fn the_agent_verifies_and_remembers_what_it_found() {
+    let mut cluster = with_table(15).await;
+    let mut agent = Agent::beside(&cluster).await;
+    let person = Person::over_socket(&agent);
+    let never = agent.get("/api/v1/verify").await;
+    assert!(never["last"].is_null() && never["next"].is_string(), "{never:#}");
+    person.run(&["verify", "--quick"]).await.ends(0).shows(&["clean: nothing is damaged"]);
+    assert!(agent.get("/api/v1/verify").await["last_clean_at"].is_null(), "a sample does not make a server clean");
+    person.run(&["verify", "--server", "main"]).await.ends(0);
+    let clean_at = agent.get("/api/v1/verify").await["last_clean_at"].clone();
+    assert!(clean_at.is_string());
+
+    let path = path_of(&cluster, "orders").await;
+    flip(&path, 3);
+    let report = person.run(&["verify", "--parallel", "2", "--format", "json"]).await.ends(1).json();
+    assert_eq!((errors(&report)[0]["relation"].as_str(), errors(&report)[0]["block"].as_u64()), (Some("public.orders"), Some(3)));
+    // What it found outlives it, and a server that does not run is read all the same.
+    agent.kill();
+    cluster.stop().await;
+    agent.start_again().await;
+    let kept = agent.get("/api/v1/verify").await;
+    assert_eq!((&kept["last"]["report"], &kept["last_clean_at"]), (&report, &clean_at));
+    assert!(agent.get("/api/v1/verify?report=false").await["last"]["report"].is_null());
+    let report = person.run(&["verify", "--format", "json"]).await.ends(1).json();
+    assert_eq!((report["server"].as_str(), errors(&report).len()), (Some("stopped"), 1), "{report:#}");
+    person.run(&["verify", "--relation", "nothing/at/all"]).await.ends(64).says(&["no file of a relation"]);
+    person.run(&["verify", "--server", "other"]).await.ends(66).says(&["no server is named"]);
 }

@@ -16,8 +16,9 @@ use pgtend_model::sample::{self, Unknown};
 use pgtend_model::verify::{Checked, Damage, ERRORS_AT_MOST, Unchecked};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A relation's file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,35 @@ pub struct Progress {
     pub done_bytes: AtomicU64,
     /// Pages found damaged so far.
     pub damaged: AtomicU64,
+    /// Whether somebody wants it to stop.
+    pub cancelled: AtomicBool,
+    /// Bytes a second that are read at most, by all threads together; 0: any.
+    pub max_bytes_per_second: u64,
+    paced_until: Mutex<Option<Instant>>,
+}
+
+impl Progress {
+    /// Reads at most so many bytes a second.
+    pub fn paced(max_bytes_per_second: u64) -> Self {
+        Self { max_bytes_per_second, ..Self::default() }
+    }
+
+    /// Counts what was read, and waits as long as the pace asks for.
+    fn read(&self, bytes: u64) {
+        self.done_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if self.max_bytes_per_second == 0 {
+            return;
+        }
+        let takes = Duration::from_micros(bytes.saturating_mul(1_000_000) / self.max_bytes_per_second);
+        let until = {
+            let mut until = self.paced_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let next = until.map_or(now, |until| until.max(now)) + takes;
+            *until = Some(next);
+            next
+        };
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    }
 }
 
 /// What reading gave.

@@ -45,6 +45,9 @@ impl<'a> Reader<'a> {
     /// Reads a file. One that is gone was dropped.
     pub(super) fn read(&mut self, subject: &Subject) {
         let control = self.manner.control;
+        if self.progress.cancelled.load(Ordering::Relaxed) {
+            return;
+        }
         let Some(first_block) = subject.relation.first_block(control.relation_segment_blocks) else {
             return self.outcome.unchecked(&subject.path, Reason::Failed, "no relation is as long as the number in this file's name says");
         };
@@ -87,11 +90,11 @@ impl<'a> Reader<'a> {
                 }
             };
             self.buffer = buffer;
-            self.progress.done_bytes.fetch_add(wanted as u64, Ordering::Relaxed);
+            self.progress.read(wanted as u64);
             if self.doubts.len() >= DOUBTS_AT_MOST {
                 self.settle(opened);
             }
-            if pages < wanted {
+            if pages < wanted || self.progress.cancelled.load(Ordering::Relaxed) {
                 return false;
             }
             at += wanted as u64;
