@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod log;
 pub mod observe;
 pub mod runtime_dir;
+pub mod scratch;
 pub mod source;
 pub mod tui;
 pub mod up;

@@ -39,6 +39,9 @@ section! {
         /// noted as a gap, and no moment after it can be reached until the next backup. Otherwise PostgreSQL keeps all WAL, and stops when
         /// its disk is full.
         drop_wal_beyond_limits: bool = "false", restart;
+        /// Where single tables, single pages and drills are restored to for a while: it needs as much room as the databases that are looked at. Not
+        /// written: `/var/tmp`.
+        scratch_directory: Option<PathBuf> = none, restart;
         /// The Unix socket that `pgtend wal push` and `pgtend wal get` talk to. Not written: beside the API's socket, with the ending `.wal`.
         wal_socket: Option<PathBuf> = none, restart;
     }

@@ -96,6 +96,9 @@ pub struct RepositoryPlaces {
     pub repositories: Vec<RepositoryPlace>,
     /// The socket where the agent brings WAL.
     pub wal_socket: String,
+    /// Where copies are restored to for a while.
+    #[serde(default)]
+    pub scratch_directory: Option<String>,
 }
 
 /// Where a repository is.
@@ -234,5 +237,6 @@ async fn tell_places(State(api): State<Api>) -> Result<Answer<RepositoryPlaces>,
         passphrase_file: configured.passphrase_file.as_ref().map(|path| path.display().to_string()),
     };
     let wal_socket = crate::wal::socket_of(&config).display().to_string();
-    Ok(Answer::new(RepositoryPlaces { repositories: config.backup.repository.iter().map(place).collect(), wal_socket }))
+    let scratch_directory = config.backup.scratch_directory.as_ref().map(|path| path.display().to_string());
+    Ok(Answer::new(RepositoryPlaces { repositories: config.backup.repository.iter().map(place).collect(), wal_socket, scratch_directory }))
 }

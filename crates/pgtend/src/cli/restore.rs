@@ -9,8 +9,8 @@ use crate::backup::Progress;
 use crate::backup::restore::recover::Recovered;
 use crate::backup::restore::run::{Prepared, Replay, Restore as Run};
 use crate::backup::restore::settings::{Action, Purpose};
+use crate::backup::restore::wal_source::{WalSource, program, restore_command};
 use crate::blocking::blocking;
-use crate::wal::{Options as WalOptions, Place as WalPlace, Places, Served, Service};
 use clap::{Args, ValueEnum};
 use pgtend_model::backup::Label;
 use pgtend_model::backup::restore_plan::{Target, Timeline, Wanted};
@@ -19,10 +19,9 @@ use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::SegmentSize;
 use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_postgres::process::os_user::OsUser;
-use pgtend_store::repo::Repository;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Brings a backup back, and replays WAL up to where you want
 ///
@@ -149,6 +148,7 @@ impl Restore {
             wanted: Wanted { target: self.target()?, backup: self.backup, timeline: self.timeline },
             into: self.into.clone(),
             delta: self.delta,
+            databases: BTreeSet::new(),
             tablespace_map: self.tablespaces.iter().cloned().collect(),
             user,
             bindir: self.bindir.clone(),
@@ -173,22 +173,25 @@ impl Restore {
         // While this command runs it serves the WAL itself; afterwards an agent has to.
         let own = tempfile::Builder::new().prefix("pgtend-").tempdir_in("/tmp").map_err(|error| no_directory(&error))?;
         std::fs::set_permissions(own.path(), std::fs::Permissions::from_mode(0o755)).map_err(|error| no_directory(&error))?;
-        let socket = if recovers { own.path().join("wal") } else { from.wal_socket.clone().ok_or_else(nobody_serves)? };
-        let program = program(&run.user, recovers.then_some(own.path()))?;
+        let source = if recovers { Some(WalSource::start(own.path(), from.repository, &prepared, &run.user, None)?) } else { None };
+        let restore_command = match (&source, from.wal_socket) {
+            (Some(source), _) => source.restore_command().to_owned(),
+            (None, Some(socket)) => restore_command(&program(&run.user, None)?, &socket, &prepared.owner.server),
+            (None, None) => return Err(nobody_serves()),
+        };
         let replay = Replay {
-            restore_command: restore_command(&program, &socket, &prepared.owner.server),
+            restore_command,
             exclusive: self.exclusive,
             action: self.action(),
             purpose: self.purpose(),
             primary_conninfo: self.standby.clone(),
             run: recovers,
         };
-        let service = if recovers { Some(serve(&socket, from.repository, &prepared)?) } else { None };
         let progress = Progress::new(0);
         let seen = progress.clone();
         let work = blocking(move || run.carry_out(&prepared, &replay, &progress));
         let outcome = watched(work, |bar| progress_bar::show(bar, &seen.see())).await;
-        drop(service);
+        drop(source);
         outcome
     }
 
@@ -227,37 +230,6 @@ fn no_directory(error: &std::io::Error) -> Error {
 fn nobody_serves() -> Error {
     Error::new(Kind::Usage, "nobody would bring the WAL after this command has ended")
         .hint("leave out --no-recovery; or have an agent run over the repository first, and restore from it or by its --config")
-}
-
-/// This program, where the user can run it; otherwise a copy in a directory of ours.
-fn program(user: &OsUser, copies: Option<&Path>) -> Result<PathBuf> {
-    let unknown = |error| Error::new(Kind::System, format!("this program's own path is unknown: {error}"));
-    let own = std::env::current_exe().map_err(unknown)?;
-    match (user.blocked_on_the_way_to(&own)?, copies) {
-        (None, _) => Ok(own),
-        (Some(blocked), None) => Err(blocked.error(user, &own)),
-        (Some(_), Some(directory)) => {
-            let copy = directory.join("pgtend");
-            let copied = std::fs::copy(&own, &copy).and_then(|_| std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)));
-            copied.map_err(|error| no_directory(&error))?;
-            Ok(copy)
-        }
-    }
-}
-
-fn restore_command(program: &Path, socket: &Path, server: &str) -> String {
-    // PostgreSQL reads % in it.
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''").replace('%', "%%"));
-    let [program, socket] = [program, socket].map(|path| quoted(&path.display().to_string()));
-    format!("{program} wal get --socket {socket} --server {} %f %p", quoted(server))
-}
-
-fn serve(socket: &Path, repository: Repository, prepared: &Prepared) -> Result<Service> {
-    let bytes = u32::try_from(prepared.plan.backup.wal_segment_bytes).unwrap_or(0);
-    let size = SegmentSize::new(bytes).ok_or_else(|| Error::new(Kind::Conflict, "the backup names an impossible size of WAL segments"))?;
-    let served = Served::recovery(prepared.owner.clone(), size, &prepared.place.data);
-    let options = WalOptions { level: 3, workers: 2, prefetch: 8, dropping: None };
-    Service::start(socket, vec![served], Places::new(vec![WalPlace::opened("main", repository)]), options)
 }
 
 fn told(run: &Run, prepared: &Prepared, dry_run: bool) -> Told {

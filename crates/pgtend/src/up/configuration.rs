@@ -28,6 +28,7 @@ pub fn effective(ground: &Ground, place: &Place, api: Listen, metrics: Listen) -
     // Several directories can be looked after on one machine, and each agent needs a name of its own.
     config.api.socket = Some(config.agent.runtime_directory.join(format!("up-{}.sock", ground.marker.id)));
     config.backup.repository = vec![archiving::repository(&ground.layout)];
+    config.backup.scratch_directory = Some(ground.layout.scratch());
     config.backup.wal_socket = Some(ground.layout.wal_socket());
     Ok(config)
 }

@@ -56,6 +56,11 @@ impl Layout {
         self.root.join("repository")
     }
 
+    /// Where copies are restored to for a while.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("scratch")
+    }
+
     /// What opens them.
     pub fn repository_key(&self) -> PathBuf {
         self.root.join("repository.key")

@@ -16,7 +16,7 @@ use pgtend_store::repo::Repository;
 use pgtend_store::repo::keys::Access;
 use pgtend_store::repo::storage::{Directory, Storage};
 use pgtend_store::repo::write::Options;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::on(|dir| Arc::new(Directory::make(&dir.join("repository")).unwrap()))
     }
 
@@ -42,7 +42,30 @@ impl Ground {
         Self { dir, repository }
     }
 
+    /// A `pgtend` that PostgreSQL's user can run.
+    pub fn client(&self) -> PathBuf {
+        let client = self.path("pgtend");
+        if !client.exists() {
+            let program = env!("CARGO_BIN_EXE_pgtend");
+            std::fs::hard_link(program, &client).or_else(|_| std::fs::copy(program, &client).map(|_| ())).unwrap();
+        }
+        client
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn repository(&self) -> Repository {
+        self.repository.clone()
+    }
+
     pub async fn take(&self, cluster: &Cluster) -> BackupHead {
+        self.take_over(&cluster.dsn()).await
+    }
+
+    /// Takes one over this connection.
+    pub async fn take_over(&self, dsn: &str) -> BackupHead {
         let how = How {
             workers: 2,
             options: Options::default(),
@@ -51,7 +74,7 @@ impl Ground {
             read_all: false,
             application_name: "pgtend backup".into(),
         };
-        let target = Server::resolve(Some(&cluster.dsn()), &Environment::from_process()).unwrap();
+        let target = Server::resolve(Some(dsn), &Environment::from_process()).unwrap();
         let take = Take { server: "main".into(), target, repository: self.repository.clone(), how };
         take.run(&Progress::new(0)).await.unwrap()
     }
@@ -64,6 +87,7 @@ impl Ground {
             wanted: Wanted { target, backup: None, timeline: Timeline::Latest },
             into: self.dir.path().join(name),
             delta: false,
+            databases: BTreeSet::new(),
             tablespace_map: BTreeMap::new(),
             user: OsUser::choose(None).unwrap(),
             bindir: Some(cluster.bindir().to_owned()),

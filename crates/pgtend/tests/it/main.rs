@@ -20,6 +20,7 @@ mod probes;
 mod process;
 mod repo_s3;
 mod restore;
+mod scratch;
 mod screenshots;
 mod sql;
 mod up;

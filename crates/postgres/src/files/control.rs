@@ -124,6 +124,21 @@ pub enum WalLevel {
     Logical,
 }
 
+/// Settings that replay needs at least as high as they were on the server that wrote the WAL (`CheckRequiredParameterValues`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// `max_connections`.
+    pub connections: u32,
+    /// `max_worker_processes`.
+    pub worker_processes: u32,
+    /// `max_wal_senders`.
+    pub wal_senders: u32,
+    /// `max_prepared_transactions`.
+    pub prepared_transactions: u32,
+    /// `max_locks_per_transaction`.
+    pub locks_per_transaction: u32,
+}
+
 /// What `pg_control` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlFile {
@@ -151,6 +166,8 @@ pub struct ControlFile {
     pub backup_end_required: bool,
     /// `wal_level` of the running or last run server.
     pub wal_level: WalLevel,
+    /// What the running or last run server had room for: replaying its WAL needs as much.
+    pub capacity: Capacity,
     /// `wal_log_hints`: hint bits reach the WAL even without checksums, so that `pg_rewind` works.
     pub wal_log_hints: bool,
     /// The size of a page in bytes (`BLCKSZ`).
@@ -278,6 +295,13 @@ pub fn decode(bytes: &[u8]) -> Result<ControlFile, Trouble> {
         backup_end: Lsn(u64_at(bytes, 160)).known(),
         backup_end_required: bool_at(bytes, 168),
         wal_level: wal_level(u32_at(bytes, 172)).ok_or(Trouble::Value("wal_level"))?,
+        capacity: Capacity {
+            connections: u32_at(bytes, 180),
+            worker_processes: u32_at(bytes, 184),
+            wal_senders: u32_at(bytes, 188),
+            prepared_transactions: u32_at(bytes, 192),
+            locks_per_transaction: u32_at(bytes, 196),
+        },
         wal_log_hints: bool_at(bytes, 176),
         block_bytes: u32_at(bytes, 216),
         relation_segment_blocks: u32_at(bytes, 220),

@@ -3,7 +3,7 @@
 use super::place::{Place, UNFINISHED, unfinished_text};
 use crate::backup::Progress;
 use pgtend_model::backup::file_list::EXTENT;
-use pgtend_model::backup::{FileEntry, FileType};
+use pgtend_model::backup::{FileEntry, FileType, Selection};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::wal::is_wal_name;
 use pgtend_postgres::process::os_user::OsUser;
@@ -30,10 +30,14 @@ struct Piece {
 pub struct Files<'a> {
     /// Its files.
     pub files: &'a [FileEntry],
+    /// Whose contents are written; the others stay empty, and as long as they were.
+    pub selection: &'a Selection,
     /// Where they go.
     pub place: &'a Place,
     /// Who owns them.
     pub user: &'a OsUser,
+    /// Whether they are to be durable.
+    pub lasts: bool,
 }
 
 impl Files<'_> {
@@ -55,7 +59,7 @@ impl Files<'_> {
             self.remove_others()?;
         }
         self.directories()?;
-        progress.expect(self.files.iter().map(|file| file.bytes).sum());
+        progress.expect(self.files.iter().filter(|file| self.selection.takes(&file.path)).map(|file| file.bytes).sum());
         self.empty_files()?;
         let pieces = self.pieces(extents)?;
         let packs = by_pack(&pieces);
@@ -150,7 +154,7 @@ impl Files<'_> {
     /// All extents, in the order in which they lie in the repository.
     fn pieces(&self, extents: &Extents) -> Result<Vec<Piece>> {
         let mut pieces = Vec::new();
-        for (file, entry) in self.files.iter().enumerate() {
+        for (file, entry) in self.files.iter().enumerate().filter(|(_, entry)| self.selection.takes(&entry.path)) {
             for (offset, bytes, extent) in entry.pieces() {
                 let at = extents.place(extent.id).ok_or_else(|| {
                     Error::new(Kind::Conflict, format!("an extent of {} is not in the repository", entry.path))
@@ -165,6 +169,9 @@ impl Files<'_> {
 
     /// One sync for each file system instead of one a file.
     fn finish(&self) -> Result<()> {
+        if !self.lasts {
+            return Ok(());
+        }
         for path in self.place.tablespaces.values().chain([&self.place.data]) {
             let synced = File::open(path).and_then(|directory| rustix::fs::syncfs(&directory).map_err(io::Error::from));
             synced.map_err(|error| {

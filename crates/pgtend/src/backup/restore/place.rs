@@ -1,6 +1,6 @@
 //! Where a restore goes: never over a running server, never over what is not ours, and only where there is room.
 
-use pgtend_model::backup::{BackupHead, FileEntry, FileType};
+use pgtend_model::backup::{BackupHead, FileEntry};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::show_bytes;
 use pgtend_postgres::files::control;
@@ -25,13 +25,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Looks at a place. `map` moves tablespaces, by OID or by their former path; those that are not in it go next to the data directory when it is
+    /// Looks at a place for these files. `map` moves tablespaces, by OID or by their former path; those that are not in it go next to the data directory when it is
     /// a new one, and to their former place with `delta`.
     ///
     /// # Errors
     /// `Conflict` when a server runs there, or something else is in it; `Usage` when the map names what the backup does not have; `System` when
     /// there is not enough room.
-    pub fn check(data: &Path, head: &BackupHead, files: &[FileEntry], delta: bool, map: &BTreeMap<String, PathBuf>) -> Result<Self> {
+    pub fn check(data: &Path, head: &BackupHead, files: &[&FileEntry], delta: bool, map: &BTreeMap<String, PathBuf>) -> Result<Self> {
         let data = std::path::absolute(data).map_err(|error| trouble("the directory cannot be made absolute", data, &error))?;
         not_running(&data)?;
         let empty = is_empty(&data)?;
@@ -65,9 +65,9 @@ impl Place {
         moved.unwrap_or_else(|| self.data.join(relative))
     }
 
-    fn check_room(&self, files: &[FileEntry]) -> Result<()> {
+    fn check_room(&self, files: &[&FileEntry]) -> Result<()> {
         let mut wanted: BTreeMap<PathBuf, u64> = BTreeMap::new();
-        for file in files.iter().filter(|file| file.file_type == FileType::File) {
+        for file in files {
             let oid = file.path.strip_prefix("pg_tblspc/").and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
             let root = oid.and_then(|oid| self.tablespaces.get(&oid)).unwrap_or(&self.data);
             let there = if self.delta { fs::metadata(self.path(&file.path)).map_or(0, |metadata| metadata.len()) } else { 0 };

@@ -1,5 +1,6 @@
 //! A restore from the plan to the last word about it.
 
+use super::databases::databases;
 use super::files::Files;
 use super::known::known;
 use super::manifest;
@@ -7,8 +8,8 @@ use super::place::Place;
 use super::recover::{Recover, Recovered, socket_directory};
 use super::settings::{Action, Purpose, Recovery};
 use crate::backup::{Phase, Progress};
-use pgtend_model::backup::FileEntry;
 use pgtend_model::backup::restore_plan::{self, Known, Plan, Wanted};
+use pgtend_model::backup::{FileEntry, FileType, Selection};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::exclusion::made_anew;
 use pgtend_model::up::Installation;
@@ -16,7 +17,7 @@ use pgtend_postgres::process::find::{find, how_to_install};
 use pgtend_postgres::process::os_user::OsUser;
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::wal::WalOwner;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct Restore {
     pub into: PathBuf,
     /// Whether files there that are the same may stay.
     pub delta: bool,
+    /// Only these databases; all where there are none.
+    pub databases: BTreeSet<String>,
     /// Where tablespaces go, by OID or former path.
     pub tablespace_map: BTreeMap<String, PathBuf>,
     /// Who will own the files.
@@ -57,6 +60,8 @@ pub struct Prepared {
     pub place: Place,
     /// The files of the backup.
     pub files: Vec<FileEntry>,
+    /// Which of them are brought back.
+    pub selection: Selection,
     /// The programs of the cluster's major, if they are here.
     pub installation: Option<Installation>,
 }
@@ -87,7 +92,9 @@ impl Restore {
         let (owner, known): (WalOwner, Known) = known(&self.repository, &self.server, self.system_identifier.as_deref())?;
         let plan = restore_plan::plan(&known, &self.wanted)?;
         let files = self.repository.files(&self.server, plan.backup.label)?;
-        let place = Place::check(&self.into, &plan.backup, &files, self.delta, &self.tablespace_map)?;
+        let selection = self.selection(&files)?;
+        let coming: Vec<&FileEntry> = files.iter().filter(|file| file.file_type == FileType::File && selection.takes(&file.path)).collect();
+        let place = Place::check(&self.into, &plan.backup, &coming, self.delta, &self.tablespace_map)?;
         if let Some(blocked) = self.user.blocked_on_the_way_to(&place.data)? {
             return Err(blocked.error(&self.user, &place.data));
         }
@@ -97,7 +104,14 @@ impl Restore {
             return Err(Error::new(Kind::NotFound, format!("PostgreSQL {major} is not installed here, and the backup is of that version"))
                 .hint(format!("{}; or restore the files only: --no-recovery", how_to_install(Some(major)))));
         }
-        Ok(Prepared { plan, owner, place, files, installation })
+        Ok(Prepared { plan, owner, place, files, selection, installation })
+    }
+
+    fn selection(&self, files: &[FileEntry]) -> Result<Selection> {
+        if self.databases.is_empty() {
+            return Ok(Selection::everything());
+        }
+        Ok(Selection::of(&self.databases, &databases(&self.repository, files)?))
     }
 
     fn installation(&self, major: u16) -> Option<Installation> {
@@ -109,13 +123,33 @@ impl Restore {
     /// # Errors
     /// What stands in the way. What was written stays, and `--delta` goes on from there.
     pub fn carry_out(&self, prepared: &Prepared, replay: &Replay, progress: &Progress) -> Result<Option<Recovered>> {
+        self.lay_out(prepared, replay, progress)?;
+        let (Some(installation), true) = (&prepared.installation, replay.run) else { return Ok(None) };
+        let data = &prepared.place.data;
+        let recovered = self.recover(installation, data, replay.purpose == Purpose::Primary, progress)?;
+        // It tells what the files were before WAL was replayed.
+        let manifest = data.join(manifest::NAME);
+        if manifest.exists() {
+            fs::remove_file(&manifest).map_err(|error| failed(&manifest, &error))?;
+        }
+        Ok(Some(recovered))
+    }
+
+    /// Writes the files, and what tells PostgreSQL to replay.
+    ///
+    /// # Errors
+    /// As [`Restore::carry_out`].
+    pub fn lay_out(&self, prepared: &Prepared, replay: &Replay, progress: &Progress) -> Result<()> {
         progress.enter(Phase::Restoring);
         let extents = self.repository.extents()?;
         let data = &prepared.place.data;
-        let files = Files { files: &prepared.files, place: &prepared.place, user: &self.user };
+        let lasts = replay.purpose != Purpose::Scratch;
+        let files = Files { files: &prepared.files, selection: &prepared.selection, place: &prepared.place, user: &self.user, lasts };
         let unfinished = files.write(&extents, self.workers, progress, &prepared.owner.system_identifier)?;
         self.anew(prepared)?;
-        self.write(&data.join(manifest::NAME), &manifest::text(&prepared.plan.backup, &prepared.files))?;
+        if lasts && prepared.selection.is_everything() {
+            self.write(&data.join(manifest::NAME), &manifest::text(&prepared.plan.backup, &prepared.files))?;
+        }
         let recovery = Recovery {
             plan: &prepared.plan,
             target: &self.wanted.target,
@@ -133,18 +167,12 @@ impl Restore {
             }
         }
         fs::remove_file(&unfinished).map_err(|error| failed(&unfinished, &error))?;
-        sync(data)?;
-        let (Some(installation), true) = (&prepared.installation, replay.run) else { return Ok(None) };
-        let recovered = self.recover(installation, data, progress)?;
-        // It tells what the files were before WAL was replayed.
-        let manifest = data.join(manifest::NAME);
-        fs::remove_file(&manifest).map_err(|error| failed(&manifest, &error))?;
-        Ok(Some(recovered))
+        if lasts { sync(data) } else { Ok(()) }
     }
 
-    fn recover(&self, installation: &Installation, data: &Path, progress: &Progress) -> Result<Recovered> {
+    fn recover(&self, installation: &Installation, data: &Path, archives: bool, progress: &Progress) -> Result<Recovered> {
         let socket = socket_directory(&self.user)?;
-        Recover { installation, user: &self.user, data, socket_directory: socket.path() }.run(progress)
+        Recover { installation, user: &self.user, data, socket_directory: socket.path(), archives }.run(progress)
     }
 
     /// Directories that PostgreSQL does not make itself.

@@ -20,6 +20,8 @@ pub enum Purpose {
     Copy,
     /// It follows a primary.
     Standby,
+    /// It is asked, and thrown away: nothing of the cluster's own settings counts.
+    Scratch,
 }
 
 /// What happens at the target.
@@ -85,7 +87,7 @@ impl Recovery<'_> {
             lines.push(setting("recovery_target_action", self.action.word()));
             lines.push(setting("recovery_target_inclusive", if self.exclusive { "off" } else { "on" }));
         }
-        if self.purpose == Purpose::Copy {
+        if matches!(self.purpose, Purpose::Copy | Purpose::Scratch) {
             lines.push(setting("archive_mode", "off"));
         }
         lines
@@ -98,6 +100,7 @@ impl Recovery<'_> {
     pub fn write(&self, data: &Path) -> Result<()> {
         let path = data.join("postgresql.auto.conf");
         let before = match fs::read_to_string(&path) {
+            Ok(_) if self.purpose == Purpose::Scratch => String::new(),
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed(&path, &error)),
