@@ -33,14 +33,14 @@ def as_postgres():
 class Cluster:
     """A PostgreSQL in a temporary directory, gone with the `with` block."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, *initdb):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pgtend-bench-", dir="/tmp"))
         self.data = self.directory / "data"
         self.port = free_port()
         if os.geteuid() == 0:
             shutil.chown(self.directory, "postgres", "postgres")
         run = as_postgres()
-        subprocess.run([BINDIR / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync"], check=True,
+        subprocess.run([BINDIR / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync", *initdb], check=True,
                        stdout=subprocess.DEVNULL, cwd="/", **run)
         lines = [f"{name} = '{value}'" for name, value in settings.items()]
         lines += [f"port = {self.port}", f"unix_socket_directories = '{self.directory}'", "listen_addresses = '127.0.0.1'"]

@@ -66,6 +66,8 @@ pub struct View {
     pub custom: Vec<std::sync::Arc<crate::sample::custom::CustomReading>>,
     /// How its WAL gets into the repositories, where this agent takes it there.
     pub wal: Option<std::sync::Arc<crate::backup::wal_status::Archiving>>,
+    /// How it stands with its backups, where this agent takes them.
+    pub backups: std::sync::Arc<Vec<crate::backup::standing::Standing>>,
     /// The newest rows of every probe.
     pub readings: Readings,
 }
@@ -82,6 +84,7 @@ impl View {
             statement_texts: StatementTexts::default(),
             custom: Vec::new(),
             wal: None,
+            backups: std::sync::Arc::default(),
             readings: Readings::default(),
         }
     }

@@ -16,6 +16,17 @@ pub enum BackupKind {
     Files,
 }
 
+impl BackupKind {
+    /// Its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Physical => "physical",
+            Self::Logical => "logical",
+            Self::Files => "files",
+        }
+    }
+}
+
 /// The head of a backup. A backup exists when its head does.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct BackupHead {

@@ -7,6 +7,7 @@ pub mod label;
 pub mod restore_plan;
 pub mod retention;
 pub mod selection;
+pub mod standing;
 pub mod wal_bounds;
 pub mod wal_gap;
 pub mod wal_status;

@@ -2,6 +2,7 @@
 //! series from what is known of a server. The text, its reference, and the test against postgres_exporter all come from there.
 
 mod about;
+mod backup;
 mod bounds;
 mod custom;
 mod exporter;
@@ -49,6 +50,12 @@ const WAL: Section = Section {
     title: "WAL on its way to the repositories",
     about: "Where the agent archives: how it goes, how much waits, and what is missing.",
     groups: &[&wal::WAL],
+};
+
+const BACKUP: Section = Section {
+    title: "Backups",
+    about: "Where the agent takes backups: how it stands with them, in each repository. It looks every ten minutes, and after each backup.",
+    groups: &[&backup::BACKUPS],
 };
 
 const EXPORTER: Section = Section {
@@ -107,7 +114,11 @@ pub fn reference() -> Vec<Chapter> {
 }
 
 fn sections(exporter_names: bool) -> Vec<Section> {
-    if exporter_names { vec![ABOUT, OVERVIEW, WAL, EXPORTER] } else { vec![ABOUT, OVERVIEW, WAL] }
+    let mut sections = vec![ABOUT, OVERVIEW, BACKUP, WAL];
+    if exporter_names {
+        sections.push(EXPORTER);
+    }
+    sections
 }
 
 /// Whether pgtend has a family of this name itself.

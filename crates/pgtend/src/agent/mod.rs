@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod archive_watch;
+mod backup_watch;
 pub mod backups;
 mod copying;
 mod custom;
@@ -91,6 +92,7 @@ impl Agent {
         agent.reload(config)?;
         archive_watch::start(&agent);
         archive_watch::catch_up(&agent);
+        backup_watch::start(&agent);
         Ok(agent)
     }
 

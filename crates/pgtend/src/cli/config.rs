@@ -22,6 +22,7 @@ pub(super) struct Config {
 enum Command {
     Check(Check),
     Show(Show),
+    Alerts(Alerts),
 }
 
 impl Config {
@@ -29,6 +30,7 @@ impl Config {
         match &self.command {
             Command::Check(check) => check.run(global),
             Command::Show(show) => show.run(global),
+            Command::Alerts(Alerts {}) => output::write(ALERTS).map(|()| 0),
         }
     }
 }
@@ -49,6 +51,13 @@ struct Show {
     #[arg(long)]
     effective: bool,
 }
+
+/// Prints alert rules for Prometheus, for what somebody must look at
+#[derive(Debug, Args)]
+struct Alerts {}
+
+/// The rules, as they also lie in the documentation.
+const ALERTS: &str = include_str!("../../../../docs/alerts.yml");
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -145,5 +154,44 @@ impl Show {
         };
         output::write(&text)?;
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALERTS;
+    use std::collections::BTreeSet;
+
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        groups: Vec<Group>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Group {
+        rules: Vec<Rule>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Rule {
+        alert: String,
+        expr: String,
+    }
+
+    #[test]
+    fn alert_rules_ask_for_metrics_that_there_are() {
+        let chapters = pgtend_model::metric::reference();
+        let known: BTreeSet<&str> = chapters.iter().flat_map(|chapter| &chapter.families).map(|family| family.name.as_ref()).collect();
+        let rules: Rules = serde_yaml_ng::from_str(ALERTS).unwrap();
+        let rules: Vec<Rule> = rules.groups.into_iter().flat_map(|group| group.rules).collect();
+        assert!(rules.len() > 10, "{}", rules.len());
+        for rule in rules {
+            let words = rule.expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let metrics: Vec<&str> = words.filter(|word| word.starts_with("pgtend_") || word.starts_with("backup_")).collect();
+            assert!(!metrics.is_empty(), "{}", rule.alert);
+            for metric in metrics {
+                assert!(known.contains(metric), "{}: {metric}", rule.alert);
+            }
+        }
     }
 }

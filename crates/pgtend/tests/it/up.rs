@@ -246,8 +246,8 @@ async fn from_an_empty_machine_to_a_clean_end_and_on() {
     assert!(is_alive(again.postgres_pid), "--leave-running leaves it running");
 }
 
-#[test]
-fn wal_is_archived_from_the_first_minute() {
+#[tokio::test]
+async fn wal_is_archived_and_a_backup_taken_from_the_first_minute() {
     let place = Place::new();
     let mut up = place.spawn(&[]);
     let ready = up.ready();
@@ -260,6 +260,19 @@ fn wal_is_archived_from_the_first_minute() {
     assert!(get.status().unwrap().success());
     assert_eq!(fs::metadata(&fetched).unwrap().len(), 16 << 20);
     assert_eq!(fs::metadata(place.root.join("repository.key")).unwrap().mode() & 0o777, 0o600);
+    let good = r#"backup_status{repository="main",kind="physical",status="ok"} 1"#;
+    let mut metrics = String::new();
+    for _ in 0..300 {
+        metrics = reqwest::get(&ready.metrics).await.unwrap().text().await.unwrap();
+        if metrics.contains(good) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    let figure =
+        |name: &str| metrics.lines().find(|line| line.starts_with(name)).and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    assert!(metrics.contains(good), "{metrics}");
+    assert!(figure("backup_last_success_timestamp").unwrap() > 1.7e9 && figure("pgtend_backup_bytes").unwrap() > 1e7, "{metrics}");
     up.end();
 
     // A directory of a version that did not archive is taken up as it is.
