@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(conditions(Some(&[]), Doing::default()), [(Physical, Condition::None, 0)]);
         assert_eq!(conditions(None, Doing::default()), [(Physical, Condition::Unknown, 0)]);
         assert_eq!(conditions(Some(&[one.clone(), two.clone()]), Doing::default()), [(Physical, Condition::Ok, 2)]);
-        assert_eq!(conditions(Some(&[one.clone()]), failed), [(Physical, Condition::Failed, 1)]);
+        assert_eq!(conditions(Some(std::slice::from_ref(&one)), failed), [(Physical, Condition::Failed, 1)]);
         assert_eq!(
             conditions(Some(&[one, head(Logical, 3)]), Doing { running: true, ..failed }),
             [(Physical, Condition::Running, 1), (Logical, Condition::Ok, 1)]
