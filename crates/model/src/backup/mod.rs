@@ -4,6 +4,7 @@ pub mod backup_label;
 pub mod file_list;
 pub mod head;
 pub mod label;
+pub mod repo_report;
 pub mod restore_plan;
 pub mod retention;
 pub mod selection;

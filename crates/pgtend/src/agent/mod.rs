@@ -11,6 +11,7 @@ mod host;
 mod memory;
 mod order;
 mod recording;
+pub mod repo_verify;
 mod server;
 mod server_log;
 mod settings;
@@ -52,6 +53,7 @@ struct Inner {
     archive: Option<Service>,
     backups: backups::Backups,
     verifications: verifications::Verifications,
+    repo_verifications: repo_verify::RepoVerifications,
     tasks: Tasks,
     explaining: tokio::sync::Semaphore,
     started_at: jiff::Timestamp,
@@ -75,6 +77,7 @@ impl Agent {
         copying::start(&config.history, &recording, &tasks)?;
         let places = archive::places(&config);
         let archive = archive::start(&config, places.clone())?;
+        let repo_verifications = repo_verify::RepoVerifications::new(places.clone(), config.agent.state_directory.clone());
         let backups = backups::Backups::start(&config, places, &tasks)?;
         let verifications = verifications::Verifications::start(&config, &tasks)?;
         let inner = Inner {
@@ -84,6 +87,7 @@ impl Agent {
             archive,
             backups,
             verifications,
+            repo_verifications,
             tasks,
             explaining: tokio::sync::Semaphore::new(explain::AT_ONCE),
             started_at: jiff::Timestamp::now(),
@@ -141,6 +145,11 @@ impl Agent {
     /// The backups of all servers.
     pub fn backups(&self) -> &backups::Backups {
         &self.0.backups
+    }
+
+    /// The verifications of the repositories.
+    pub fn repo_verifications(&self) -> &repo_verify::RepoVerifications {
+        &self.0.repo_verifications
     }
 
     /// The verifications of all servers.

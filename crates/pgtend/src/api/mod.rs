@@ -34,6 +34,7 @@ mod page;
 mod process;
 pub mod profiler;
 mod reference;
+pub mod repositories;
 mod routes;
 pub mod servers;
 pub mod signal;

@@ -8,6 +8,7 @@ pub mod expire;
 pub mod open;
 mod pages;
 pub mod progress;
+pub mod repo_verify;
 pub mod restore;
 pub mod take;
 mod wal_needed;

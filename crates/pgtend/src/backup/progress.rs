@@ -21,10 +21,13 @@ pub enum Phase {
     Restoring,
     /// WAL is replayed.
     Recovering,
+    /// Objects are read and proved.
+    Verifying,
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [Self::Starting, Self::Copying, Self::WaitingForWal, Self::Publishing, Self::Restoring, Self::Recovering];
+    const ALL: [Self; 7] =
+        [Self::Starting, Self::Copying, Self::WaitingForWal, Self::Publishing, Self::Restoring, Self::Recovering, Self::Verifying];
 
     /// For people.
     pub const fn text(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Phase {
             Self::Publishing => "publishing",
             Self::Restoring => "restoring",
             Self::Recovering => "replaying WAL",
+            Self::Verifying => "verifying",
         }
     }
 }

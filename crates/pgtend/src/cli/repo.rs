@@ -1,4 +1,6 @@
-//! `pgtend repo`: making a backup repository.
+//! `pgtend repo`: making a backup repository, and seeing whether it is whole.
+
+mod verify;
 
 use super::Global;
 use super::output::{Table, Tabular, print};
@@ -9,7 +11,7 @@ use clap::{Args, Subcommand};
 use pgtend_model::config::{Encryption, Repository as Configured};
 use pgtend_model::error::{Error, Kind, Result};
 
-/// Makes backup repositories
+/// Makes backup repositories, and says whether they are whole
 #[derive(Debug, Args)]
 pub(super) struct Repo {
     #[command(subcommand)]
@@ -19,6 +21,7 @@ pub(super) struct Repo {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(Init),
+    Verify(Box<verify::Verify>),
 }
 
 /// Makes the repositories of a configuration, and their key files
@@ -50,7 +53,16 @@ struct All(Vec<Made>);
 
 impl Repo {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        let Command::Init(init) = &self.command;
+        match &self.command {
+            Command::Init(init) => init.run(global).await,
+            Command::Verify(verify) => verify.run(global).await,
+        }
+    }
+}
+
+impl Init {
+    async fn run(&self, global: &Global) -> Result<u8> {
+        let init = self;
         let config = init.file.load()?.effective;
         let wanted = |configured: &&Configured| init.repository.as_ref().is_none_or(|name| *name == configured.name);
         let configured: Vec<Configured> = config.backup.repository.iter().filter(wanted).cloned().collect();

@@ -41,6 +41,23 @@ pub(super) struct Opened {
 }
 
 impl From {
+    /// Whether the command opens the repository by itself, without an agent.
+    pub(super) const fn by_itself(&self) -> bool {
+        self.from.is_some() || self.config.is_some()
+    }
+
+    /// The name of the repository that is wanted.
+    pub(super) fn wanted(&self) -> Option<&str> {
+        self.repository.as_deref()
+    }
+
+    /// The repository, what it is called, and the state directory that the configuration names.
+    pub(super) async fn open_by_itself(&self, global: &Global) -> Result<(Repository, String, PathBuf)> {
+        let (configured, state, _) = self.configured(global).await?;
+        let (name, directory) = (configured.name.clone(), state.clone());
+        Ok((blocking(move || open(&configured, &state)).await?, name, directory))
+    }
+
     /// The repository, and the server's name in it.
     pub(super) async fn open(&self, global: &Global) -> Result<Opened> {
         let (configured, state, wal_socket) = self.configured(global).await?;

@@ -78,7 +78,7 @@ impl Index {
     /// Of these packs. Where an extent lies in several, the choice does not depend on which index told it: whoever reads and whoever removes
     /// packs choose the same. Whole extents come before deltas, and packs that are to be avoided last; or, for a writer, not at all, nor
     /// deltas whose base is only there.
-    fn of(packs: Vec<Indexed>, avoid: &HashSet<RandomId>, avoided_are_absent: bool) -> Self {
+    pub(super) fn of(packs: Vec<Indexed>, avoid: &HashSet<RandomId>, avoided_are_absent: bool) -> Self {
         let mut index = Self::default();
         let mut merged: BTreeMap<RandomId, (u64, Vec<Entry>)> = BTreeMap::new();
         for indexed in packs {

@@ -262,6 +262,23 @@ impl KeyRing {
         Ok(id)
     }
 
+    /// The keys that are wrapped for this host and that it cannot open.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn check(&self, storage: &dyn Storage) -> Result<Vec<Error>> {
+        let name = self.opener.own_name();
+        let mut wrong = Vec::new();
+        for object in storage.list(BELOW)? {
+            let Some(id) = key_id(&object.key, &name) else { continue };
+            if id != self.meta_id && unwrap(&self.opener, &storage.get(&object.key)?).is_none() {
+                let what = "a key of the repository cannot be opened: what it seals cannot be read";
+                wrong.push(Error::new(Kind::Conflict, what).at(object.key));
+            }
+        }
+        Ok(wrong)
+    }
+
     /// The data key of this id.
     ///
     /// # Errors

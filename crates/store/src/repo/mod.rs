@@ -9,10 +9,12 @@ pub mod document;
 pub mod gc;
 pub mod id;
 mod index;
+pub mod inspect;
 pub mod keys;
 pub mod lock;
 mod pack;
 pub mod read;
+pub mod rebuild;
 mod sealed;
 pub mod storage;
 #[cfg(test)]

@@ -57,6 +57,11 @@ impl Extents {
         Some(Place { pack: self.index.pack(location).id, offset: location.offset, stored: location.stored })
     }
 
+    /// The base of an extent that is read as a page delta.
+    pub fn base(&self, id: [u8; 32]) -> Option<[u8; 32]> {
+        self.index.base(&ExtentId(id)).map(|base| base.0)
+    }
+
     /// For one thread.
     pub fn reader(&self) -> Reader {
         Reader { extents: self.clone(), decoder: Decoder::new(), seal: None, whole: None }

@@ -272,9 +272,12 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
+/// How the message about a damaged object begins.
+pub const DAMAGED: &str = "an object of the repository is damaged: ";
+
 /// An object that is not what was written.
 pub fn damaged(at: &str, how: &str) -> Error {
-    Error::new(ErrorKind::Conflict, format!("an object of the repository is damaged: {how}"))
+    Error::new(ErrorKind::Conflict, format!("{DAMAGED}{how}"))
         .at(at)
         .hint("`pgtend repo verify` names the backups that this hurts")
         .retry(Retry::Never)

@@ -1,0 +1,71 @@
+//! Repositories: verifying them.
+
+use super::Api;
+use super::access::Caller;
+use super::answer::{Answer, Body, Failed};
+use super::endpoint::{Endpoint, Routes};
+use crate::agent::repo_verify::Verification;
+use crate::backup::repo_verify::Request;
+use crate::blocking::blocking;
+use axum::extract::State;
+use pgtend_model::config::api::Role;
+use pgtend_model::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Where verifications are.
+pub const VERIFY: &str = "/api/v1/repositories/verify";
+/// Where one is stopped.
+pub const STOP_VERIFY: &str = "/api/v1/repositories/verify/stop";
+
+/// A verification that is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = NewRepoVerification)]
+pub struct NewVerification {
+    /// Of this repository; of all where none is named.
+    #[serde(default)]
+    pub repository: Option<String>,
+    /// How.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+impl Routes {
+    /// The endpoints of repositories.
+    pub(super) fn repositories(self) -> Self {
+        let tell = Endpoint::get(VERIFY, "How far the verification of a repository is, and what the last one found");
+        let begin = Endpoint::post(VERIFY, "Begins to verify the repositories; what is damaged is noted there for the next backup");
+        let stop = Endpoint::post(STOP_VERIFY, "Stops the verification that goes on; it can be resumed");
+        self.add(tell.data::<Vec<Verification>>(), tell_verifications)
+            .add(begin.needs(Role::Operator).body::<NewVerification>().data::<Vec<Verification>>(), begin_verification)
+            .add(stop.data::<Vec<Verification>>(), stop_verification)
+    }
+}
+
+async fn tell(api: &Api) -> Result<Vec<Verification>> {
+    let verifications = api.agent().repo_verifications().clone();
+    blocking(move || Ok(verifications.tell())).await
+}
+
+async fn tell_verifications(State(api): State<Api>) -> Result<Answer<Vec<Verification>>, Failed> {
+    Ok(Answer::new(tell(&api).await?))
+}
+
+async fn begin_verification(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(new): Body<NewVerification>,
+) -> Result<Answer<Vec<Verification>>, Failed> {
+    let begun = api.agent().repo_verifications().begin(new.repository.as_deref(), &new.request)?;
+    tracing::info!(target: "audit", who = caller.name, repository = new.repository, "verification of repositories begun");
+    api.agent().tasks().spawn("verification of repositories", begun.finish(api.agent().tasks().token()));
+    Ok(Answer::new(tell(&api).await?))
+}
+
+async fn stop_verification(State(api): State<Api>, caller: Caller) -> Result<Answer<Vec<Verification>>, Failed> {
+    if !api.agent().repo_verifications().stop() {
+        return Err(Error::new(Kind::NotFound, "no repository is being verified").into());
+    }
+    tracing::info!(target: "audit", who = caller.name, "verification of repositories stopped");
+    Ok(Answer::new(tell(&api).await?))
+}
