@@ -115,7 +115,7 @@ fn check_custom(custom: &mut Custom, section: &Section<'_>) {
 const NAME_HINT: &str = "use letters, digits and '_', and begin with a letter";
 
 /// Whether Prometheus takes it as the name of a label; names that begin with two underscores are its own.
-pub(super) fn is_label_name(name: &str) -> bool {
+pub(crate) fn is_label_name(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     begins && !name.starts_with("__") && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -31,6 +31,7 @@ pub use diff::{Change, diff};
 pub use effective::{Effective, Level};
 pub use hints::did_you_mean;
 pub use key::{Applies, Default, Key, Shape};
+pub(crate) use metrics::is_label_name;
 pub use raw::{Notice, Parsed, Problems, parse};
 pub use reference::reference;
 pub use secret::{Dsn, Secrets};

@@ -9,6 +9,7 @@ mod exporter;
 mod family;
 mod generic;
 mod overview;
+pub mod pushed;
 mod scrape;
 mod single;
 mod table;
@@ -75,6 +76,7 @@ pub fn render(scrape: &Scrape<'_>, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()
         group.write(scrape, &mut text);
     }
     custom::write(scrape, &mut text);
+    pushed::write(scrape, &mut text);
     text.finish();
 }
 

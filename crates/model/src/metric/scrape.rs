@@ -1,6 +1,7 @@
 //! What one scrape is about: the servers, what is known of them, and what is to be shown.
 
 use super::bounds::Bounds;
+use super::pushed::Pushed;
 use crate::config::Effective;
 use crate::config::metrics::Metrics;
 use crate::sample::{Probe, Rows};
@@ -51,6 +52,8 @@ pub struct Scrape<'a> {
     pub subjects: Vec<Subject<'a>>,
     /// The agent.
     pub about: &'a About,
+    /// What somebody registered by the API.
+    pub pushed: &'a [Pushed],
     /// What is shown, and how.
     pub config: &'a Metrics,
     /// Whether series carry their server's name.
@@ -69,7 +72,7 @@ impl<'a> Scrape<'a> {
         };
         let subjects: Vec<Subject<'a>> = views.into_iter().map(subject).collect();
         let named = subjects.len() > 1;
-        Self { subjects, about, config: &config.metrics, named }
+        Self { subjects, about, pushed: &[], config: &config.metrics, named }
     }
 
     /// The labels of a server's series beyond those of their family, which are `own`. `inherited` says that postgres_exporter 0.11 has

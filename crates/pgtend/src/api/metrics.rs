@@ -1,5 +1,6 @@
 //! Prometheus text. A scrape is answered from memory, and handed to the client in pieces as it is written.
 
+use super::Api;
 use super::answer::{Failed, Params};
 use crate::agent::Agent;
 use axum::body::{Body, Bytes};
@@ -31,18 +32,21 @@ pub(super) struct Which {
     server: Option<String>,
 }
 
-pub(super) async fn prometheus(State(agent): State<Agent>, Params(which): Params<Which>) -> Result<Response, Failed> {
+pub(super) async fn prometheus(State(api): State<Api>, Params(which): Params<Which>) -> Result<Response, Failed> {
+    let (agent, pushed) = (api.agent(), api.pushed().all());
     let servers = match &which.server {
         Some(name) => vec![agent.server(Some(name))?],
         None => agent.servers(),
     };
     let views: Vec<_> = servers.iter().map(crate::agent::Server::view).collect();
     let config = agent.config();
-    let about = about(&agent);
+    let about = about(agent);
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
-        let scrape = Scrape::new(views.iter().map(Arc::as_ref), &config, &about, jiff::Timestamp::now());
+        let mut scrape = Scrape::new(views.iter().map(Arc::as_ref), &config, &about, jiff::Timestamp::now());
+        // A scrape of one server has what is that server's.
+        scrape.pushed = if which.server.is_none() { &pushed } else { &[] };
         render(&scrape, &mut |piece| {
             let sent = runtime.block_on(sender.send_timeout(Bytes::copy_from_slice(piece), PATIENCE));
             // The client has gone, or takes nothing: the thread is wanted elsewhere.

@@ -33,6 +33,7 @@ mod openapi;
 mod page;
 mod process;
 pub mod profiler;
+mod pushed;
 mod reference;
 pub mod repositories;
 mod routes;
@@ -54,6 +55,7 @@ use access::{Throttle, Tokens};
 use axum::Router;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_store::state::StateStore;
+use pushed::PushedMetrics;
 use std::sync::Arc;
 
 /// What handlers work with. Clones share it.
@@ -64,12 +66,18 @@ struct Api(Arc<Inner>);
 struct Inner {
     agent: Agent,
     tokens: Tokens,
+    pushed: PushedMetrics,
     throttle: Throttle,
 }
 
 impl Api {
     fn new(agent: Agent, state: Arc<StateStore>) -> Result<Self> {
-        Ok(Self(Arc::new(Inner { agent, tokens: Tokens::load(state)?, throttle: Throttle::default() })))
+        Ok(Self(Arc::new(Inner {
+            agent,
+            tokens: Tokens::load(Arc::clone(&state))?,
+            pushed: PushedMetrics::load(state)?,
+            throttle: Throttle::default(),
+        })))
     }
 
     fn agent(&self) -> &Agent {
@@ -78,6 +86,10 @@ impl Api {
 
     fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    fn pushed(&self) -> &PushedMetrics {
+        &self.0.pushed
     }
 
     fn throttle(&self) -> &Throttle {

@@ -61,6 +61,7 @@ pub(super) fn all() -> Routes {
         .signals()
         .explain()
         .profiler()
+        .pushed()
         .verify()
         .wal();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))

@@ -3,6 +3,7 @@
 mod access;
 mod described;
 mod limits;
+mod pushed;
 mod signals;
 mod socket;
 mod tls;

@@ -1,8 +1,9 @@
-//! What the agent must not forget, in one SQLite file beside it: tokens now, more later.
+//! What the agent must not forget, in one SQLite file beside it: tokens, and metrics of the user's own.
 //!
 //! The file is private to the agent's user and in WAL mode, and every commit is synced: a token that was revoked stays revoked after
 //! a power failure. Calls block for as long as a small commit takes; async code makes them on a thread for blocking work.
 
+mod metrics;
 mod schema;
 pub mod secret;
 pub mod tokens;

@@ -19,6 +19,15 @@ const STEPS: &[&str] = &[
          revoked_ms integer
      ) strict;
      create unique index token_name on token (name) where revoked_ms is null;",
+    // Labels are a JSON object.
+    "create table metric (
+         name text primary key,
+         kind text not null,
+         help text not null,
+         labels text not null,
+         value real not null,
+         changed_ms integer
+     ) strict, without rowid;",
 ];
 
 /// Takes the steps that the file has not taken yet, all or none.
