@@ -24,6 +24,7 @@ pub mod postmaster;
 pub mod profile;
 pub mod query_id;
 pub mod recover;
+pub mod repair;
 pub mod sample;
 pub mod schedule;
 pub mod signal;

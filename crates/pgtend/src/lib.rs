@@ -11,6 +11,8 @@ pub mod config;
 pub mod daemon;
 pub mod log;
 pub mod observe;
+pub mod recover;
+pub mod repair;
 pub mod runtime_dir;
 pub mod scratch;
 pub mod source;

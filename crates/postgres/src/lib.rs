@@ -10,3 +10,4 @@ pub mod process;
 pub mod serverlog;
 pub mod signal;
 pub mod verify;
+pub mod writing;

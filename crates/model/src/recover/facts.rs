@@ -118,6 +118,8 @@ pub struct Wal {
     pub here: BTreeSet<Segment>,
     /// Files in `pg_wal` with the name of a segment that are none: name and why. Recycled ones are not among them.
     pub damaged: Vec<(String, String)>,
+    /// Places in the log that those stand for.
+    pub damaged_segments: BTreeSet<Segment>,
     /// Segments that can be had elsewhere.
     pub elsewhere: BTreeSet<Segment>,
     /// Where that is; empty where nothing was given.
@@ -141,7 +143,7 @@ impl Wal {
 
     /// The last segment of this timeline that is anywhere.
     pub fn newest(&self, timeline: u32) -> Option<Segment> {
-        self.here.iter().chain(&self.elsewhere).copied().filter(|segment| segment.timeline == timeline).max()
+        self.here.iter().chain(&self.elsewhere).chain(&self.damaged_segments).copied().filter(|segment| segment.timeline == timeline).max()
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Why it goes no further; empty when the copy is started.
     pub stops: String,
+    /// What is lost on this way, as far as it is known before.
+    pub lost: Vec<String>,
     /// What a person may do, and what it costs.
     pub advice: Vec<String>,
 }
@@ -176,6 +178,11 @@ impl Planning<'_> {
         }
         if !self.facts.missing_versions.is_empty() {
             self.step(Action::WriteVersions { files: self.facts.missing_versions.clone() });
+        }
+        if self.plan.findings.iter().any(|finding| finding.kind == "label_missing") {
+            let what =
+                "without its backup_label the replay of a restored backup begins too late: pages may be of different times, silently";
+            self.plan.lost.push(what.to_owned());
         }
         let go_on = self.can_run() && self.small_files() && self.log();
         if !go_on {
@@ -279,9 +286,7 @@ impl Planning<'_> {
                     .push(format!("look for {} (an archive, a standby, another repository) and name it with --wal", to.next().name(size)));
                 return self.stop(format!("{why}. --aggressive replays up to there, on the copy, and gives up what came after"));
             }
-            self.plan.advice.push(format!(
-                "{why}: what was committed after that is lost, and pages may be newer than the log. Dump the copy and load it anew"
-            ));
+            self.plan.lost.push(format!("{why}: what was committed after that; pages may be newer than the log"));
         }
         true
     }

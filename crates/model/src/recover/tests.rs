@@ -109,9 +109,16 @@ fn a_gap_in_wal_is_not_taken_for_its_end_unless_that_is_allowed() {
     assert!(kinds(&careful).contains(&"wal_gap") && careful.stops.contains("--aggressive"), "{careful:#?}");
     let allowed = plan(&facts, AGGRESSIVE);
     assert_eq!(steps(&allowed), "copy; start; check");
-    assert!(allowed.advice[0].contains("lost"), "{:?}", allowed.advice);
+    assert!(allowed.lost[0].contains("what was committed after that"), "{:?}", allowed.lost);
     archive(&mut facts, &[6]);
     assert_eq!(steps(&plan(&facts, SAFE)), "copy; wal 06; start; check");
+    // One that is cut short is a gap, too.
+    let mut facts = crashed();
+    facts.wal.here = segments(&[5, 6]);
+    facts.wal.damaged_segments = segments(&[7]);
+    assert_eq!(steps(&plan(&facts, SAFE)), "copy");
+    archive(&mut facts, &[7]);
+    assert_eq!(steps(&plan(&facts, SAFE)), "copy; wal 07; start; check");
 }
 
 #[test]

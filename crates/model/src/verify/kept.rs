@@ -9,6 +9,9 @@ use jiff::Timestamp;
 pub struct Verifications {
     /// Name of the server.
     pub server: String,
+    /// Where its files are; null where they are not on the agent's machine.
+    #[serde(default)]
+    pub data_directory: Option<String>,
     /// How far the one is that goes on.
     pub running: Option<Running>,
     /// The last one, however it ended.

@@ -250,6 +250,10 @@ pub struct Checked {
     pub new_pages: u64,
     /// Pages that looked wrong at first and right when they were read again: they were being written.
     pub pages_in_flux: u64,
+    /// The highest LSN on a sound page.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub highest_lsn: Option<Lsn>,
     /// Indexes that amcheck looked at.
     pub indexes: u64,
     /// Tables that amcheck looked at.

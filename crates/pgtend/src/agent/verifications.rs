@@ -200,7 +200,7 @@ impl Verifications {
         });
         let kept = self.kept(server);
         let next = cron::following(SCHEDULE, &self.0.config.schedule);
-        Told { server: server.to_owned(), running, last: kept.last, last_clean_at: kept.last_clean_at, next }
+        Told { server: server.to_owned(), data_directory: None, running, last: kept.last, last_clean_at: kept.last_clean_at, next }
     }
 }
 

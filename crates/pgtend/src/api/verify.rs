@@ -77,7 +77,9 @@ impl Routes {
 
 async fn told(api: &Api, server: &str) -> Result<Verifications, Failed> {
     let (verifications, server) = (api.agent().verifications().clone(), server.to_owned());
-    Ok(blocking(move || Ok(verifications.told(&server))).await?)
+    let data = api.agent().server(Some(&server)).ok().and_then(|server| api.agent().settings(&server)?.server.data_directory);
+    let told = blocking(move || Ok(verifications.told(&server))).await?;
+    Ok(Verifications { data_directory: data.map(|data| data.display().to_string()), ..told })
 }
 
 async fn tell_it(

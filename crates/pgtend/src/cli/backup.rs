@@ -121,6 +121,19 @@ async fn show(client: &Client, server: Option<&str>, label: Label) -> Result<Sho
     Ok(Shown(found))
 }
 
+/// Takes a backup in every repository and waits for it, for commands that want one before they begin; its name.
+pub(super) async fn take(client: &Client, server: Option<&str>) -> Result<String> {
+    let run = Run { repository: None, no_wait: false };
+    let before: BackupList = client.get_of(BACKUPS, server).await?;
+    let _: BackupList = client.post(BACKUPS, server, &NewBackup { repository: None }).await?;
+    let ended = run.follow(client, server, &before.work).await?;
+    if let Some(error) = ended.iter().find_map(|ended| ended.error.clone()) {
+        return Err(error);
+    }
+    let label = ended.iter().find_map(|ended| ended.backup.as_ref().map(|head| head.label.to_string()));
+    label.ok_or_else(|| Error::new(Kind::Conflict, "no backup was taken").hint("`pgtend backup list` tells what went on"))
+}
+
 impl Run {
     async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<u8> {
         let before: BackupList = client.get_of(BACKUPS, server).await?;

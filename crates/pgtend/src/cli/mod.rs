@@ -17,12 +17,15 @@ pub(crate) mod locks;
 mod man;
 pub mod mistake;
 pub mod output;
+mod page_restore;
 mod perf;
 mod ping;
 mod plan_text;
 mod profile;
 mod progress_bar;
 mod query;
+mod recover;
+mod repair;
 mod repo;
 mod report_file;
 mod repository;
@@ -60,8 +63,8 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done; for status and ping: the server answers
-   1  not all of it was done: a session was refused or had changed, or nobody said yes; verify: something is damaged
-   2  status: a server does not answer; verify: no damage found, but not all could be checked
+   1  not all of it was done: a session was refused or had changed, or nobody said yes; verify: something is damaged; recover: something is lost
+   2  status: a server does not answer; verify: no damage found, but not all could be checked; recover: the copy does not run
   64  the command line makes no sense       66  what was named does not exist
   65  the state of things does not allow it 69  agent or server cannot be reached
   70  a defect of pgtend                    71  the operating system said no
@@ -118,6 +121,9 @@ enum Command {
     Awr(awr::Awr),
     Backup(backup::Backup),
     Restore(Box<restore::Restore>),
+    Repair(Box<repair::Repair>),
+    PageRestore(Box<page_restore::PageRestore>),
+    Recover(Box<recover::Recover>),
     Repo(repo::Repo),
     Perf(perf::Perf),
     Sql(sql::Sql),
@@ -154,6 +160,9 @@ impl Cli {
             Command::Awr(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
             Command::Restore(command) => command.run(global).await,
+            Command::Repair(command) => command.run(global).await,
+            Command::PageRestore(command) => command.run(global).await,
+            Command::Recover(command) => command.run(global).await,
             Command::Repo(command) => command.run(global).await,
             Command::Perf(command) => command.run(global).await,
             Command::Sql(command) => command.run(global).await,

@@ -58,6 +58,11 @@ impl From {
         Ok((blocking(move || open(&configured, &state)).await?, name, directory))
     }
 
+    /// Whether one was named; otherwise it is the agent's.
+    pub(super) fn is_named(&self) -> bool {
+        self.from.is_some() || self.config.is_some() || self.repository.is_some()
+    }
+
     /// The repository, and the server's name in it.
     pub(super) async fn open(&self, global: &Global) -> Result<Opened> {
         let (configured, state, wal_socket) = self.configured(global).await?;

@@ -1,7 +1,7 @@
 //! Verifies a data directory and the server over it: reads files, asks the server for what only it knows, makes the report.
 
 mod asking;
-mod place;
+pub(crate) mod place;
 
 use crate::blocking::blocking;
 use asking::Asking;
@@ -163,6 +163,16 @@ fn remarks(place: &Place, depth: Depth, checked: &Checked) -> Vec<Notice> {
                 "the files are not complete without replaying WAL (the control file says: {state}): pages that were half written when the \
                  server ended, or while a copy was made, are mended by it. Start the server and verify again before believing an error. \
                  Unlogged tables, which the start empties, were left out"
+            ),
+        );
+    }
+    let end = place.control.checkpoint.lsn;
+    if let Some(highest) = checked.highest_lsn.filter(|highest| place.server == ServerState::Stopped && *highest > end) {
+        say(
+            "beyond_log",
+            format!(
+                "pages are of {highest}, and the log of this server, which was shut down, ends at {end}: WAL was lost (pg_resetwal, a copy without its \
+                 log), and tables and indexes may not agree"
             ),
         );
     }

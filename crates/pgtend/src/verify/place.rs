@@ -12,7 +12,7 @@ use pgtend_postgres::verify::{Cluster, cluster};
 use std::path::{Path, PathBuf};
 
 /// What is verified.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The data directory.
     pub data: PathBuf,
     /// Its control file.
@@ -28,7 +28,7 @@ pub(super) struct Place {
 }
 
 /// Finds it, and looks whether the server is the one of the directory.
-pub(super) async fn find(options: &Options) -> Result<Place> {
+pub(crate) async fn find(options: &Options) -> Result<Place> {
     let mut silence = None;
     let mut asked = match &options.target {
         Some(target) => match cluster(target, APPLICATION_NAME).await {

@@ -138,6 +138,7 @@ impl Outcome {
         into.pages_of_all += from.pages_of_all;
         into.new_pages += from.new_pages;
         into.pages_in_flux += from.pages_in_flux;
+        into.highest_lsn = into.highest_lsn.max(from.highest_lsn);
         self.left_out += other.left_out;
         self.damage.extend(other.damage);
         self.unchecked.extend(other.unchecked);

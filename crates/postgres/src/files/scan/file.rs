@@ -3,6 +3,7 @@
 use super::suspects::{Doubt, settle};
 use super::{Manner, Outcome, Progress, Subject};
 use crate::files::page::{self, Header, Verdict};
+use pgtend_model::pgdata::Lsn;
 use pgtend_model::sample::Reason;
 use pgtend_model::verify::suspect::Suspect;
 use pgtend_model::verify::{Damage, DamageKind, sample};
@@ -108,11 +109,12 @@ impl<'a> Reader<'a> {
         let block_bytes = control.block_bytes as usize;
         // A file is at most 4 billion pages long, or it would have no first block.
         let first = u32::try_from(at / u64::from(control.block_bytes)).unwrap_or(u32::MAX);
+        let mut highest = Lsn(0);
         for (index, page) in (first..).zip(piece.chunks_exact(block_bytes)) {
             let block = opened.first_block.saturating_add(index);
             self.outcome.checked.pages += 1;
             match page::judge(page, block, control.has_checksums()) {
-                Verdict::Sound => {}
+                Verdict::Sound => highest = highest.max(Header::of(page).lsn),
                 Verdict::New => self.outcome.checked.new_pages += 1,
                 verdict => {
                     let suspect = Suspect::new(crc32c::crc32c(page));
@@ -120,6 +122,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        self.outcome.checked.highest_lsn = self.outcome.checked.highest_lsn.max(highest.known());
     }
 
     /// Reads a piece that could not be read at once, so that the damage is told by the page.
