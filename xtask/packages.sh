@@ -168,5 +168,6 @@ need_test_servers() {
   have promtool || apt_install_silent "promtool, to check the metrics text" prometheus
   [ -x /usr/sbin/pgbouncer ] || have pgbouncer || apt_install_silent "PgBouncer, to test against" pgbouncer
   python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python, for the S3 server that tests copy to" python3 python3-venv
+  have chromium || apt_install "Chromium, to open reports with" chromium
   have npm || apt_install "npm, for the PostgreSQL majors that the distribution does not have" npm
 }

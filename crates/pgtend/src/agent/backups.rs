@@ -184,6 +184,7 @@ impl Backups {
         let level = i32::try_from(config.compression_level).unwrap_or(3);
         let how = How {
             workers: config.workers,
+            nice: u8::try_from(config.nice).unwrap_or(0),
             options: Options { level, uploads: config.workers, deltas: config.page_deltas },
             wal_timeout: config.wal_timeout,
             fast_checkpoint: true,

@@ -22,6 +22,8 @@ use std::time::Duration;
 /// How a backup is taken.
 #[derive(Debug, Clone)]
 pub struct How {
+    /// Nice value of the threads that copy, 0 to 19.
+    pub nice: u8,
     /// Threads that read, compress and encrypt.
     pub workers: usize,
     /// How extents are written.
@@ -168,6 +170,7 @@ impl Take {
                     .hint("a backup without it would not be one: pgtend must run as root or as the owner, and every tablespace must be mounted"));
             }
             let copy = Copy {
+                nice: take.how.nice,
                 data: &ground.data,
                 files: entries(&listing)?,
                 before: before.files.iter().map(|file| (file.path.as_str(), file)).collect(),

@@ -1,6 +1,7 @@
 //! AWR against real servers: what the report of a minute tells of a load and a lock storm, counted by hand beside it.
 
 use crate::cli::Person;
+use crate::harness::chromium::Opened;
 use crate::harness::{Agent, Cluster};
 use serde_json::Value;
 use std::path::Path;
@@ -91,6 +92,13 @@ async fn the_storm_is_told(major: u32) {
     for word in ["<!doctype html>", "nightly", &pid, "the_storm", "<svg"] {
         assert!(html.0.contains(word), "{word} is not in the report");
     }
+    let opened = Opened::file(&person.home().join("report.html")).await;
+    assert!(opened.document.contains("the_storm") && opened.picture_bytes() > 50_000, "{} bytes of picture", opened.picture_bytes());
+    assert_eq!(
+        (opened.requests, opened.console),
+        (Vec::<String>::new(), Vec::<String>::new()),
+        "a report asks nobody and complains of nothing"
+    );
     let snapshots = person.json(&["awr", "list"]).await;
     assert!(!snapshots["snapshots"][0]["missing"].to_string().contains("\"io\""), "what {major} has not is no gap: {snapshots}");
     if major == 18 {

@@ -67,6 +67,7 @@ impl Ground {
     /// Takes one over this connection.
     pub async fn take_over(&self, dsn: &str) -> BackupHead {
         let how = How {
+            nice: 0,
             workers: 2,
             options: Options::default(),
             wal_timeout: Duration::from_secs(60),

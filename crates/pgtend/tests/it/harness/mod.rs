@@ -7,6 +7,7 @@
 pub mod account;
 mod agent;
 pub mod certificates;
+pub mod chromium;
 mod cluster;
 mod proxy;
 mod s3;

@@ -266,3 +266,11 @@ async fn settings_are_those_that_any_session_of_the_role_gets() {
         assert_eq!(shown, [value], "{name}");
     }
 }
+
+#[test]
+fn promtool_takes_the_alert_rules() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts.yml");
+    let output = Command::new(servers::tool("promtool")).args(["check", "rules", rules]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("SUCCESS"), "{said}");
+}
