@@ -54,6 +54,9 @@ pub struct Encoder {
 /// Decompresses, one piece after the other, with one context.
 pub struct Decoder {
     context: DCtx<'static>,
+    /// Pages of a base, and those that replace them.
+    before: Vec<u8>,
+    pages: Vec<u8>,
 }
 
 impl Encoder {
@@ -130,7 +133,7 @@ fn changed(plain: &[u8], base: &[u8]) -> Option<Changed> {
 impl Decoder {
     /// With a context of its own.
     pub fn new() -> Self {
-        Self { context: DCtx::create() }
+        Self { context: DCtx::create(), before: Vec::new(), pages: Vec::new() }
     }
 
     /// The plain content of what is no delta.
@@ -138,9 +141,23 @@ impl Decoder {
     /// # Errors
     /// `Conflict` when the content does not decode to this many bytes.
     pub fn whole(&mut self, encoding: Encoding, encoded: &[u8], plain_bytes: usize) -> Result<Vec<u8>> {
+        let mut plain = Vec::new();
+        self.whole_into(encoding, encoded, plain_bytes, &mut plain)?;
+        Ok(plain)
+    }
+
+    /// The same into a buffer.
+    ///
+    /// # Errors
+    /// As [`Self::whole`].
+    pub fn whole_into(&mut self, encoding: Encoding, encoded: &[u8], plain_bytes: usize, plain: &mut Vec<u8>) -> Result<()> {
         match encoding {
-            Encoding::Raw if encoded.len() == plain_bytes => Ok(encoded.to_vec()),
-            Encoding::Zstd => decompress(&mut self.context, encoded, plain_bytes),
+            Encoding::Raw if encoded.len() == plain_bytes => {
+                plain.clear();
+                plain.extend_from_slice(encoded);
+                Ok(())
+            }
+            Encoding::Zstd => decompress_into(&mut self.context, encoded, plain_bytes, plain),
             _ => Err(wrong()),
         }
     }
@@ -149,33 +166,45 @@ impl Decoder {
     ///
     /// # Errors
     /// `Conflict` when it does not fit its base.
-    pub fn delta(&self, encoded: &[u8], base: &[u8]) -> Result<Vec<u8>> {
+    pub fn delta(&mut self, encoded: &[u8], base: &[u8]) -> Result<Vec<u8>> {
+        let mut plain = base.to_vec();
+        self.delta_into(encoded, &mut plain)?;
+        Ok(plain)
+    }
+
+    /// Makes the content of a page delta of its base, where that lies.
+    ///
+    /// # Errors
+    /// `Conflict` when it does not fit its base, which then is neither.
+    pub fn delta_into(&mut self, encoded: &[u8], base: &mut [u8]) -> Result<()> {
         let (bitmap, rest) = split_bitmap(encoded, base.len()).ok_or_else(wrong)?;
         let (with_prefix, zstd) = rest.split_first().ok_or_else(wrong)?;
-        let replaced: Vec<usize> = (0..base.len() / PAGE).filter(|index| bitmap[index / 8] & (1 << (index % 8)) != 0).collect();
-        let before: Vec<u8> = match *with_prefix {
-            WITHOUT_PREFIX => Vec::new(),
-            WITH_PREFIX => replaced.iter().flat_map(|index| &base[index * PAGE..(index + 1) * PAGE]).copied().collect(),
+        let replaced = || (0..base.len() / PAGE).filter(|index| bitmap[index / 8] & (1 << (index % 8)) != 0).map(|index| index * PAGE);
+        let starts: Vec<usize> = replaced().collect();
+        self.before.clear();
+        match *with_prefix {
+            WITHOUT_PREFIX => {}
+            WITH_PREFIX => starts.iter().for_each(|start| self.before.extend_from_slice(&base[*start..start + PAGE])),
             _ => return Err(wrong()),
-        };
+        }
         let mut context = DCtx::create();
-        if !before.is_empty() {
-            context.ref_prefix(&before).map_err(refused)?;
+        if !self.before.is_empty() {
+            context.ref_prefix(&self.before).map_err(refused)?;
         }
-        let pages = decompress(&mut context, zstd, replaced.len() * PAGE)?;
-        let mut plain = base.to_vec();
-        for (index, page) in replaced.iter().zip(pages.chunks_exact(PAGE)) {
-            plain[index * PAGE..(index + 1) * PAGE].copy_from_slice(page);
+        decompress_into(&mut context, zstd, starts.len() * PAGE, &mut self.pages)?;
+        for (start, page) in starts.iter().zip(self.pages.chunks_exact(PAGE)) {
+            base[*start..start + PAGE].copy_from_slice(page);
         }
-        Ok(plain)
+        Ok(())
     }
 }
 
 /// A zstd frame of exactly this many plain bytes.
-fn decompress(context: &mut DCtx<'_>, encoded: &[u8], plain_bytes: usize) -> Result<Vec<u8>> {
-    let mut plain = Vec::with_capacity(plain_bytes);
-    context.decompress(&mut plain, encoded).map_err(|_| wrong())?;
-    if plain.len() == plain_bytes { Ok(plain) } else { Err(wrong()) }
+fn decompress_into(context: &mut DCtx<'_>, encoded: &[u8], plain_bytes: usize, plain: &mut Vec<u8>) -> Result<()> {
+    plain.clear();
+    plain.reserve_exact(plain_bytes);
+    context.decompress(plain, encoded).map_err(|_| wrong())?;
+    if plain.len() == plain_bytes { Ok(()) } else { Err(wrong()) }
 }
 
 impl Default for Decoder {

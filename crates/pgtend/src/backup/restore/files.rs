@@ -11,14 +11,21 @@ use pgtend_store::repo::read::{Extents, Place as InPack, Reader};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// What one thread reads at once, in the repository's bytes.
+const TURN_STORED_BYTES: u64 = 4 << 20;
+/// What one thread writes before it takes the next turn, unless it is the same content again and again.
+const TURN_BYTES: u64 = 32 << 20;
+
 /// An extent that is to be written, and where.
 struct Piece {
     id: [u8; 32],
+    /// Where most of it is read from.
     at: InPack,
     file: usize,
     offset: u64,
@@ -62,18 +69,18 @@ impl Files<'_> {
         progress.expect(self.files.iter().filter(|file| self.selection.takes(&file.path)).map(|file| file.bytes).sum());
         self.empty_files()?;
         let pieces = self.pieces(extents)?;
-        let packs = by_pack(&pieces);
+        let turns = turns(&pieces);
         let next = AtomicUsize::new(0);
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..workers.max(1) {
                 scope.spawn(|| {
-                    let mut worker = Worker { files: self, reader: extents.reader(), open: None, progress };
-                    while let Some(range) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut worker = Worker { files: self, reader: extents.reader(), open: None, content: Vec::new(), progress };
+                    while let Some(range) = turns.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                             return;
                         }
-                        if let Err(error) = worker.pack(&pieces[range.clone()]) {
+                        if let Err(error) = worker.turn(&pieces[range.clone()]) {
                             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                         }
                     }
@@ -156,14 +163,14 @@ impl Files<'_> {
         let mut pieces = Vec::new();
         for (file, entry) in self.files.iter().enumerate().filter(|(_, entry)| self.selection.takes(&entry.path)) {
             for (offset, bytes, extent) in entry.pieces() {
-                let at = extents.place(extent.id).ok_or_else(|| {
+                let at = extents.bulk(extent.id).ok_or_else(|| {
                     Error::new(Kind::Conflict, format!("an extent of {} is not in the repository", entry.path))
                         .hint("`pgtend repo verify` tells what else is missing; restore from another repository or an older backup")
                 })?;
                 pieces.push(Piece { id: extent.id, at, file, offset, bytes });
             }
         }
-        pieces.sort_by_key(|piece| (piece.at, piece.file, piece.offset));
+        pieces.sort_by_key(|piece| (piece.at, piece.id, piece.file, piece.offset));
         Ok(pieces)
     }
 
@@ -186,35 +193,34 @@ struct Worker<'a> {
     files: &'a Files<'a>,
     reader: Reader,
     open: Option<(usize, File)>,
+    /// The extent that was read last.
+    content: Vec<u8>,
     progress: &'a Progress,
 }
 
 impl Worker<'_> {
-    /// Writes what lies in one pack.
-    fn pack(&mut self, pieces: &[Piece]) -> Result<()> {
-        let Some(first) = pieces.first() else { return Ok(()) };
-        let wanted: u64 =
-            pieces.chunk_by(|a, b| a.at == b.at).filter_map(|same| same.first()).map(|piece| u64::from(piece.at.stored)).sum();
-        let last = pieces.last().map_or(0, |piece| u64::from(piece.at.offset + piece.at.stored));
-        // Where most of a pack is wanted, one read of it all is cheaper than one an extent.
-        if wanted * 2 > last {
-            self.reader.read_ahead(first.at.pack)?;
+    /// Writes what lies close together.
+    fn turn(&mut self, pieces: &[Piece]) -> Result<()> {
+        if !self.files.place.delta {
+            self.reader.read_ahead(pieces.iter().map(|piece| piece.id));
         }
+        let mut content = std::mem::take(&mut self.content);
         for same in pieces.chunk_by(|a, b| a.id == b.id) {
             self.progress.check()?;
-            let mut content: Option<Vec<u8>> = None;
+            let mut is_read = false;
             for piece in same {
                 if self.files.place.delta && self.is_there(piece)? {
                     self.progress.done(u64::from(piece.bytes));
                     continue;
                 }
-                let content = match &content {
-                    Some(content) => content,
-                    None => content.insert(self.reader.extent(piece.id)?),
-                };
-                self.write(piece, content)?;
+                if !is_read {
+                    self.reader.extent_into(piece.id, &mut content)?;
+                    is_read = true;
+                }
+                self.write(piece, &content)?;
             }
         }
+        self.content = content;
         Ok(())
     }
 
@@ -249,15 +255,26 @@ impl Worker<'_> {
     }
 }
 
-/// The ranges of pieces that lie in the same pack.
-fn by_pack(pieces: &[Piece]) -> Vec<std::ops::Range<usize>> {
-    let mut ranges = Vec::new();
-    let mut start = 0;
-    for chunk in pieces.chunk_by(|a, b| a.at.pack == b.at.pack) {
-        ranges.push(start..start + chunk.len());
-        start += chunk.len();
+/// What one thread does at once: pieces of one pack, so many that reading on pays, and so few that all threads have work.
+fn turns(pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut turns: Vec<Range<usize>> = Vec::new();
+    let (mut stored, mut plain) = (0, 0);
+    for (index, piece) in pieces.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| &pieces[before]);
+        let again = before.is_some_and(|before| before.id == piece.id);
+        let full = stored >= TURN_STORED_BYTES || plain >= TURN_BYTES;
+        match turns.last_mut() {
+            // Equal pieces stay together: their content is read once.
+            Some(turn) if again || (!full && before.is_some_and(|before| before.at.pack == piece.at.pack)) => turn.end = index + 1,
+            _ => {
+                turns.push(index..index + 1);
+                (stored, plain) = (0, 0);
+            }
+        }
+        stored += if again { 0 } else { u64::from(piece.at.stored) };
+        plain += u64::from(piece.bytes);
     }
-    ranges
+    turns
 }
 
 /// Removes files below a directory that are not among the known ones, and directories that are left empty by that.
