@@ -163,6 +163,17 @@ impl BackupSession {
         self.session.client().query_one(sql, &[]).await.map(|_| ()).map_err(|error| self.refused(&error))
     }
 
+    /// Writes a record and switches to a new segment of WAL; gives the name of the one that is finished by that.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn finish_segment(&self) -> Result<String> {
+        let sql = "select pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal()) \
+                   from (select pg_catalog.pg_logical_emit_message(false, 'pgtend', 'check')) as written";
+        let row = self.session.client().query_one(sql, &[]).await.map_err(|error| self.refused(&error))?;
+        row.try_get(0).map_err(|error| classify(&error))
+    }
+
     /// What the archiver says of itself: the last failure, if it came after the last success.
     ///
     /// # Errors

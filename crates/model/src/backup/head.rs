@@ -136,6 +136,14 @@ impl BackupHead {
         }
     }
 
+    /// The note of a backup of a server that nobody archives.
+    pub const UNARCHIVED: &str = "nobody archives the server's WAL: this backup can be restored, but not rolled forward";
+
+    /// Whether nobody archived when it was taken, so that it had to bring its own WAL.
+    pub fn is_unarchived(&self) -> bool {
+        self.notes.iter().any(|note| note == Self::UNARCHIVED)
+    }
+
     /// How long it took, in seconds.
     pub fn duration_seconds(&self) -> f64 {
         self.finished.duration_since(self.started).as_secs_f64()

@@ -1,5 +1,6 @@
 //! Backups: what one is, and what follows from what there is. No file is opened here.
 
+pub mod annotation;
 pub mod backup_label;
 pub mod file_list;
 pub mod head;

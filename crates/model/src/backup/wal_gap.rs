@@ -1,5 +1,6 @@
 //! Which WAL a repository has, and where something is missing: from the names that are there and the histories of timelines.
 
+use super::BackupHead;
 use crate::pgdata::Lsn;
 use crate::pgdata::wal::{History, Segment, SegmentSize};
 use serde::{Deserialize, Serialize};
@@ -34,8 +35,46 @@ pub struct TimelineWal {
     pub ranges: Vec<WalRange>,
     /// What is missing between, before, and after it. Recovery along this timeline stops at the first.
     pub gaps: Vec<WalRange>,
+    /// What is missing because it never was to be there, with why.
+    #[serde(default)]
+    pub expected: Vec<ExpectedGap>,
     /// Segments that are there.
     pub segments: u64,
+}
+
+/// WAL that is missing, and that nobody expects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExpectedGap {
+    /// What is missing.
+    #[serde(flatten)]
+    pub range: WalRange,
+    /// Why.
+    pub why: String,
+}
+
+/// Tells gaps that are expected from others. A backup of a server that nobody archived brings what it needs itself, and nothing after it: what follows
+/// was never to be there, up to the next backup. What is missing after the newest backup is never expected: nothing leads to the present then.
+pub fn set_apart(timelines: &mut [TimelineWal], backups: &[BackupHead]) {
+    let Some(newest) = backups.iter().map(|head| head.start_lsn).max() else { return };
+    for timeline in timelines {
+        let (expected, gaps) = std::mem::take(&mut timeline.gaps)
+            .into_iter()
+            .partition(|gap| gap.end_lsn <= newest && follows_unarchived(gap, backups).is_some());
+        timeline.gaps = gaps;
+        timeline.expected = expected
+            .into_iter()
+            .filter_map(|range: WalRange| follows_unarchived(&range, backups).map(|why| ExpectedGap { why, range }))
+            .collect();
+    }
+}
+
+/// Why a gap right after a backup of this kind is expected.
+fn follows_unarchived(gap: &WalRange, backups: &[BackupHead]) -> Option<String> {
+    let ends_there = |head: &&BackupHead| {
+        head.is_unarchived() && head.stop_lsn <= gap.start_lsn && gap.start_lsn.0 - head.stop_lsn.0 < head.wal_segment_bytes
+    };
+    let head = backups.iter().find(ends_there)?;
+    Some(format!("nobody archived after backup {}: it can be restored, but not rolled forward", head.label))
 }
 
 /// What is there of all timelines.
@@ -55,6 +94,7 @@ pub fn coverage<'a>(names: impl IntoIterator<Item = &'a str>, histories: &[Histo
             timeline: *timeline,
             ranges: present.iter().map(range).collect(),
             gaps: missing.iter().map(range).collect(),
+            expected: Vec::new(),
             segments: numbers.len() as u64,
         }
     };
@@ -175,6 +215,31 @@ mod tests {
         let timelines = coverage(all.iter().map(String::as_str), &[], size());
         assert_eq!(first_gap_after(&timelines, Lsn(2 << 24)).map(|gap| gap.segments), Some(2));
         assert_eq!(first_gap_after(&timelines, Lsn(5 << 24)), None);
+    }
+
+    #[test]
+    fn what_follows_a_backup_that_nobody_archived_is_no_loss() {
+        use crate::backup::{BackupKind, Label};
+        let backup = |first: u64, last: u64, note: &str| BackupHead {
+            start_lsn: Lsn((first << 24) + 0x28),
+            stop_lsn: Lsn((last << 24) + 0x100),
+            timeline: 1,
+            wal_segment_bytes: 16 << 20,
+            notes: vec![note.to_owned()],
+            ..BackupHead::begun(BackupKind::Physical, "main", Label::at(jiff::Timestamp::UNIX_EPOCH), jiff::Timestamp::UNIX_EPOCH)
+        };
+        let told = |wal: &[u64], backups: &[BackupHead]| {
+            let all = names(1, wal.iter().copied());
+            let mut timelines = coverage(all.iter().map(String::as_str), &[], size());
+            set_apart(&mut timelines, backups);
+            (timelines[0].gaps.len(), timelines[0].expected.len())
+        };
+        let unarchived = BackupHead::UNARCHIVED;
+        assert_eq!(told(&[2, 3, 6, 7], &[backup(2, 3, unarchived), backup(6, 6, "")]), (0, 1));
+        // An archived one loses something, and so does one that nothing follows.
+        assert_eq!(told(&[2, 3, 6, 7], &[backup(2, 3, ""), backup(6, 6, "")]), (1, 0));
+        assert_eq!(told(&[2, 3, 6, 7], &[backup(2, 3, unarchived)]), (1, 0));
+        assert_eq!(told(&[2, 4, 6, 7], &[backup(2, 2, unarchived), backup(6, 6, "")]), (1, 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::backup::{Progress, cron, expire};
 use crate::blocking::blocking;
 use crate::wal::Places;
 use jiff::Timestamp;
+use pgtend_model::backup::annotation::Annotations;
 use pgtend_model::backup::retention::Policy;
 use pgtend_model::backup::{BackupHead, Label};
 use pgtend_model::config::{Backup, Effective, Repository as Configured};
@@ -311,6 +312,21 @@ impl Backups {
         blocking(move || repository.backups(&server)).await
     }
 
+    /// What was written to the backups of a server.
+    ///
+    /// # Errors
+    /// What the repository says.
+    pub async fn annotations(&self, configured: &Configured, server: &str) -> Result<BTreeMap<Label, Annotations>> {
+        let repository = self.repository(configured).await?;
+        let server = server.to_owned();
+        blocking(move || repository.annotations(&server)).await
+    }
+
+    /// Where backups and WAL go.
+    pub fn places(&self) -> &Places {
+        &self.0.places
+    }
+
     /// The repositories of the configuration: the one that is named, or all.
     ///
     /// # Errors
@@ -332,7 +348,10 @@ impl Backups {
     }
 
     /// An open repository: the same that WAL goes to.
-    async fn repository(&self, configured: &Configured) -> Result<Repository> {
+    ///
+    /// # Errors
+    /// Why it cannot be opened now.
+    pub async fn repository(&self, configured: &Configured) -> Result<Repository> {
         let (places, name) = (self.0.places.clone(), configured.name.clone());
         blocking(move || {
             let place = places.all().iter().find(|place| place.name() == name);

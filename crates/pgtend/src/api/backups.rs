@@ -9,6 +9,7 @@ use crate::agent::Server;
 use crate::agent::backups::Work;
 use crate::backup::expire::Expired;
 use axum::extract::State;
+use pgtend_model::backup::annotation::Annotations;
 use pgtend_model::backup::{BackupHead, Label};
 use pgtend_model::config::api::Role;
 use pgtend_model::error::{Error, Kind, Result};
@@ -43,13 +44,16 @@ pub struct Listed {
     /// The backup.
     #[serde(flatten)]
     pub backup: BackupHead,
+    /// What was written to it, and whether it is held.
+    #[serde(flatten)]
+    pub notes: Annotations,
 }
 
 /// Which backup.
 #[derive(Debug, Deserialize, IntoParams)]
-struct InList {
+pub(super) struct InList {
     /// Its name, such as `20261121T053000Z`.
-    label: String,
+    pub(super) label: String,
 }
 
 /// Which repository.
@@ -150,7 +154,11 @@ async fn list(api: &Api, server: &Server) -> BackupList {
     for configured in backups.configured(None).unwrap_or_default() {
         match backups.list(&configured, server.name()).await {
             Ok((heads, damaged)) => {
-                list.backups.extend(heads.into_iter().map(|backup| Listed { repository: configured.name.clone(), backup }));
+                let mut notes = backups.annotations(&configured, server.name()).await.unwrap_or_default();
+                list.backups.extend(heads.into_iter().map(|backup| {
+                    let notes = notes.remove(&backup.label).unwrap_or_default();
+                    Listed { repository: configured.name.clone(), backup, notes }
+                }));
                 list.damaged.extend(damaged);
             }
             Err(error) => list.damaged.push(error),

@@ -21,6 +21,7 @@ mod access;
 mod answer;
 mod ash;
 pub mod awr;
+pub mod backup_care;
 pub mod backups;
 mod documents;
 mod endpoint;

@@ -2,9 +2,11 @@
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{Answer, Body, Failed};
+use super::answer::{Answer, Body, Failed, Params};
+use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
 use crate::agent::repo_verify::Verification;
+use crate::backup::adopt::{Adoption, Cluster, adopt};
 use crate::backup::repo_verify::Request;
 use crate::blocking::blocking;
 use axum::extract::State;
@@ -17,6 +19,20 @@ use utoipa::ToSchema;
 pub const VERIFY: &str = "/api/v1/repositories/verify";
 /// Where one is stopped.
 pub const STOP_VERIFY: &str = "/api/v1/repositories/verify/stop";
+
+/// Where a new cluster takes over a server's name.
+pub const ADOPT: &str = "/api/v1/repositories/adopt";
+
+/// A name to be taken over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Adopt {
+    /// In this repository; in all where none is named.
+    #[serde(default)]
+    pub repository: Option<String>,
+    /// Whether it is done; otherwise what it means is told.
+    #[serde(default)]
+    pub confirmed: bool,
+}
 
 /// A verification that is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -36,10 +52,40 @@ impl Routes {
         let tell = Endpoint::get(VERIFY, "How far the verification of a repository is, and what the last one found");
         let begin = Endpoint::post(VERIFY, "Begins to verify the repositories; what is damaged is noted there for the next backup");
         let stop = Endpoint::post(STOP_VERIFY, "Stops the verification that goes on; it can be resumed");
-        self.add(tell.data::<Vec<Verification>>(), tell_verifications)
+        let about = "Lets the cluster that runs now take over its server's name in the repositories, or tells what that means";
+        let adopt = Endpoint::post(ADOPT, about).needs(Role::Admin).params::<Which>().body::<Adopt>();
+        self.add(adopt.data::<Vec<Adoption>>(), adopt_server)
+            .add(tell.data::<Vec<Verification>>(), tell_verifications)
             .add(begin.needs(Role::Operator).body::<NewVerification>().data::<Vec<Verification>>(), begin_verification)
             .add(stop.data::<Vec<Verification>>(), stop_verification)
     }
+}
+
+async fn adopt_server(
+    State(api): State<Api>,
+    caller: Caller,
+    Params(which): Params<Which>,
+    Body(wanted): Body<Adopt>,
+) -> Result<Answer<Vec<Adoption>>, Failed> {
+    let server = api.agent().server(which.server.as_deref())?;
+    let settings = api.agent().settings(&server).ok_or_else(|| Error::new(Kind::Conflict, "the server is no longer watched"))?;
+    let data = settings.server.data_directory.clone().ok_or_else(|| {
+        Error::new(Kind::Config, format!("the files of \"{}\" are not here: it has no data_directory", server.name()))
+            .hint("adopt where the server runs")
+    })?;
+    let cluster = blocking(move || Cluster::of_data(&data)).await?;
+    let backups = api.agent().backups();
+    let mut all = Vec::new();
+    for configured in backups.configured(wanted.repository.as_deref())? {
+        let repository = backups.repository(&configured).await?;
+        let (name, server, cluster) = (configured.name, server.name().to_owned(), cluster.clone());
+        let (who, confirmed) = (caller.name.clone(), wanted.confirmed);
+        all.push(blocking(move || adopt(&repository, &name, &server, &cluster, &who, confirmed)).await?);
+    }
+    if all.iter().any(|adoption| adoption.done) {
+        tracing::warn!(target: "audit", who = caller.name, server = server.name(), "a new cluster took over the server's name in the repositories");
+    }
+    Ok(Answer::new(all))
 }
 
 async fn tell(api: &Api) -> Result<Vec<Verification>> {

@@ -56,6 +56,7 @@ pub(super) fn all() -> Routes {
         .add(Endpoint::get(servers::PATH, "How every server is").needs(Role::Viewer).data::<Servers>(), servers::list)
         .awr()
         .backups()
+        .backup_care()
         .repositories()
         .sql()
         .signals()

@@ -39,12 +39,15 @@ pub fn expire(repository: &Repository, server: &str, policy: &Policy, dry_run: b
     let now = Timestamp::now();
     let _lock = repository.lock(&format!("expire-{server}"), &format!("expiring of {server}"), now)?;
     let heads = readable(repository, server)?;
-    let decision = retention::decide(&heads, &BTreeSet::new(), policy, now, &TimeZone::system());
+    let held: BTreeSet<Label> =
+        repository.annotations(server)?.into_iter().filter(|(_, notes)| notes.held).map(|(label, _)| label).collect();
+    let decision = retention::decide(&heads, &held, policy, now, &TimeZone::system());
     let mut expired = Expired { dry_run, kept: decision.kept.clone(), removed: decision.expired.clone(), ..Expired::default() };
     if !dry_run {
         for label in &decision.expired {
             repository.remove_backup(server, *label)?;
         }
+        repository.remove_leftovers(server)?;
     }
     let left: Vec<BackupHead> = heads.into_iter().filter(|head| decision.kept.contains_key(&head.label)).collect();
     wal(repository, server, &left, dry_run, &mut expired)?;
@@ -61,6 +64,13 @@ pub fn expire(repository: &Repository, server: &str, policy: &Policy, dry_run: b
 pub fn delete(repository: &Repository, server: &str, label: Label) -> Result<()> {
     let _lock = repository.lock(&format!("expire-{server}"), &format!("expiring of {server}"), Timestamp::now())?;
     let head = repository.backup(server, label)?;
+    if let Some(notes) = repository.annotations(server)?.get(&label).filter(|notes| notes.held) {
+        let by = notes.held_by.clone().unwrap_or_default();
+        return Err(Error::new(Kind::Conflict, format!("{label} is held ({by})"))
+            .at(repository.shown())
+            .hint(format!("`pgtend backup annotate {label} --release` lets it go"))
+            .retry(Retry::Never));
+    }
     let others = readable(repository, server)?.into_iter().filter(|other| other.kind == head.kind && other.label != label).count();
     if others == 0 {
         return Err(Error::new(Kind::Conflict, format!("{label} is the only backup of \"{server}\""))

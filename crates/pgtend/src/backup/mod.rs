@@ -2,6 +2,8 @@
 //!
 //! Copying and restoring block, on threads of their own; what is said to PostgreSQL is async.
 
+pub mod adopt;
+pub mod check;
 pub mod copy;
 pub mod cron;
 pub mod expire;

@@ -139,7 +139,7 @@ impl Take {
     fn prepare(&self, facts: &Facts, now: Timestamp) -> Result<(Lock, Before)> {
         let identity =
             Identity { system_identifier: facts.system_identifier.to_string(), postgresql_version: facts.version, first_seen: now };
-        self.repository.claim_server(&self.server, &identity, false)?;
+        self.repository.claim_server(&self.server, &identity)?;
         let lock = self.repository.lock(&format!("backup-{}", self.server), &format!("backup of {}", self.server), now)?;
         let (heads, damaged) = self.repository.backups(&self.server)?;
         for error in damaged {
@@ -206,7 +206,9 @@ impl Take {
                 }
                 (None, false) => "does archive_command call `pgtend wal push`? see `pgtend wal status`".to_owned(),
             };
-            needed.wait(&take.repository, take.how.wal_timeout, &progress, why)
+            needed.wait(&take.repository, take.how.wal_timeout, &progress, why)?;
+            // A standby's files of WAL are written by what streams, and may differ beyond what counts.
+            if in_recovery { Ok(()) } else { needed.is_own(&take.repository, &ground.data) }
         })
         .await
     }
@@ -365,7 +367,7 @@ fn unarchived(facts: &Facts) -> Vec<String> {
     if facts.archives() || facts.in_recovery {
         return Vec::new();
     }
-    vec!["nobody archives the server's WAL: this backup can be restored, but not rolled forward".to_owned()]
+    vec![BackupHead::UNARCHIVED.to_owned()]
 }
 
 /// What somebody who restores should know.

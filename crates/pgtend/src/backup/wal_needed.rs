@@ -1,7 +1,7 @@
 //! The WAL without which a backup is worth nothing: waited for, or brought by the backup itself where nobody archives.
 
 use super::progress::Progress;
-use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::error::{Error, Kind, Result, Retry};
 use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::{Segment, SegmentSize};
 use pgtend_store::repo::Repository;
@@ -66,6 +66,20 @@ impl Needed {
             progress.check()?;
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Whether what is in the repository is the WAL of this server, as far as its `pg_wal` still tells: a clone that goes by the same name finds
+    /// segments of the same names there, and a backup with those would be worth nothing.
+    pub fn is_own(&self, repository: &Repository, data: &Path) -> Result<()> {
+        let local = |name: &str| std::fs::read(data.join("pg_wal").join(name)).ok();
+        let Some((name, content)) = self.names.iter().rev().find_map(|name| Some((name, local(name)?))) else { return Ok(()) };
+        if repository.has_same_wal(&self.owner, name, &content)? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Conflict, format!("{name} in the repository is not this server's: another server archives under its name"))
+            .at(repository.shown())
+            .hint("this is a clone, or the other one is: give one of them another name, and take a new backup of it")
+            .retry(Retry::Never))
     }
 
     /// Brings it from `pg_wal`, where a slot has kept it.

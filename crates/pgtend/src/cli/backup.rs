@@ -1,5 +1,7 @@
 //! `pgtend backup`: taking backups, and what there is of them.
 
+mod care;
+
 use super::output::{Cell, Table, Tabular, Tone, print};
 use super::progress_bar;
 use super::{Global, source};
@@ -35,6 +37,8 @@ enum Command {
     Stop(Stop),
     Expire(ExpireOld),
     Delete(Delete),
+    Annotate(care::Annotate),
+    Check(care::Check),
 }
 
 /// Takes a backup now
@@ -95,6 +99,8 @@ impl Backup {
         let server = global.server.as_deref();
         match &self.command {
             Command::Run(command) => return command.run(&client, server, global).await,
+            Command::Annotate(command) => return command.run(&client, server, global).await,
+            Command::Check(command) => return command.run(&client, server, global).await,
             Command::List(_) => print(&client.get_of::<BackupList>(BACKUPS, server).await?, global.format)?,
             Command::Show(Show { label }) => print(&show(&client, server, *label).await?, global.format)?,
             Command::Stop(_) => print(&client.post::<BackupList>(STOP, server, &()).await?, global.format)?,
@@ -222,9 +228,10 @@ fn backups(listed: &[Listed]) -> Table {
     let columns = ["backup", "repository", "kind", ">took", ">size", ">new", ">stored", "WAL from", "to", "pages"];
     let mut table = Table::new("Backups", &columns);
     table.empty = "There is no backup. `pgtend backup run` takes one.".to_owned();
-    for Listed { repository, backup } in listed {
+    for Listed { repository, backup, notes } in listed {
+        let label = backup.label.to_string();
         table.push::<Cell>([
-            backup.label.to_string().into(),
+            if notes.held { Cell::new(format!("{label} held"), Tone::Warn) } else { label.into() },
             repository.clone().into(),
             kind(backup.kind).into(),
             show_seconds(backup.duration_seconds()).into(),
@@ -259,7 +266,7 @@ fn pages(backup: &pgtend_model::backup::BackupHead) -> Cell {
 impl Tabular for Shown {
     fn tables(&self) -> Vec<Table> {
         let mut tables = vec![backups(&self.0)];
-        for Listed { repository, backup } in &self.0 {
+        for Listed { repository, backup, notes } in &self.0 {
             let mut facts = Table::new(&format!("{} in {repository}", backup.label), &["what", "value"]);
             let rows = [
                 ("system identifier", backup.system_identifier.clone()),
@@ -275,6 +282,12 @@ impl Tabular for Shown {
             rows.into_iter().for_each(|(name, value)| facts.push([name.to_owned(), value]));
             for tablespace in &backup.tablespaces {
                 facts.push([format!("tablespace {}", tablespace.oid), tablespace.path.clone()]);
+            }
+            if let Some(by) = &notes.held_by {
+                facts.push([Cell::new("held", Tone::Warn), Cell::from(by.clone())]);
+            }
+            for (key, value) in &notes.annotations {
+                facts.push([format!("annotation {key}"), value.clone()]);
             }
             for page in &backup.checksums.wrong {
                 facts.push([Cell::new("wrong page", Tone::Bad), Cell::from(page.clone())]);

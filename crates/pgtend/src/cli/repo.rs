@@ -1,5 +1,6 @@
 //! `pgtend repo`: making a backup repository, and seeing whether it is whole.
 
+mod adopt;
 mod verify;
 
 use super::Global;
@@ -22,6 +23,7 @@ pub(super) struct Repo {
 enum Command {
     Init(Init),
     Verify(Box<verify::Verify>),
+    Adopt(Box<adopt::Adopt>),
 }
 
 /// Makes the repositories of a configuration, and their key files
@@ -56,6 +58,7 @@ impl Repo {
         match &self.command {
             Command::Init(init) => init.run(global).await,
             Command::Verify(verify) => verify.run(global).await,
+            Command::Adopt(adopt) => adopt.run(global).await,
         }
     }
 }

@@ -194,6 +194,20 @@ fn missing(status: &WalStatus) -> Table {
                 let row = [server.server.clone(), repository.repository.clone(), timeline, gap.first.clone(), gap.last.clone(), segments];
                 table.push(row.into_iter().chain([why.to_owned()]));
             }
+            for gap in repository.timelines.iter().flat_map(|timeline| &timeline.expected) {
+                let (range, why) = (&gap.range, format!("expected: {}", gap.why));
+                let (timeline, segments) = (range.timeline.to_string(), range.segments.to_string());
+                let row = [
+                    server.server.clone(),
+                    repository.repository.clone(),
+                    timeline,
+                    range.first.clone(),
+                    range.last.clone(),
+                    segments,
+                    why,
+                ];
+                table.push(row.map(|text| Cell::new(text, Tone::Dim)));
+            }
         }
     }
     table

@@ -105,7 +105,7 @@ impl Place {
             postgresql_version: origin.version(),
             first_seen: Timestamp::now(),
         };
-        repository.claim_server(&owner.server, &identity, false)?;
+        repository.claim_server(&owner.server, &identity)?;
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         Ok(())
     }

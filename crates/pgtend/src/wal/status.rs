@@ -2,7 +2,7 @@
 
 use super::origin::Origin;
 use super::places::{Place, Places};
-use pgtend_model::backup::wal_gap::{coverage, first_gap_after};
+use pgtend_model::backup::wal_gap::{coverage, first_gap_after, set_apart};
 use pgtend_model::backup::wal_status::RepositoryWal;
 use pgtend_model::backup::{BackupHead, BackupKind};
 use pgtend_model::error::Result;
@@ -27,10 +27,12 @@ fn tell(place: &Place, owner: &WalOwner, size: SegmentSize) -> Result<Repository
     repository.answers()?;
     let objects = repository.wal(owner)?;
     let histories = histories(repository, owner, &objects, size)?;
-    let timelines = coverage(objects.iter().map(|object| object.name.as_str()), &histories, size);
+    let mut timelines = coverage(objects.iter().map(|object| object.name.as_str()), &histories, size);
     let dropped = repository.dropped_wal(owner)?.into_iter().map(|dropped| dropped.name).collect();
+    let backups = backups(repository, owner)?;
+    set_apart(&mut timelines, &backups);
+    let broken_by = backups.last().and_then(|head| first_gap_after(&timelines, head.start_lsn).cloned());
     let ranges = || timelines.iter().flat_map(|timeline| &timeline.ranges);
-    let broken_by = newest_backup(repository, owner)?.and_then(|head| first_gap_after(&timelines, head.start_lsn).cloned());
     Ok(RepositoryWal {
         system_identifier: Some(owner.system_identifier.clone()),
         segments: timelines.iter().map(|timeline| timeline.segments).sum(),
@@ -65,8 +67,8 @@ fn histories(repository: &Repository, owner: &WalOwner, objects: &[WalObject], s
     Ok(histories)
 }
 
-fn newest_backup(repository: &Repository, owner: &WalOwner) -> Result<Option<BackupHead>> {
+fn backups(repository: &Repository, owner: &WalOwner) -> Result<Vec<BackupHead>> {
     let (heads, _damaged) = repository.backups(&owner.server)?;
     let its_own = |head: &BackupHead| head.kind == BackupKind::Physical && head.system_identifier == owner.system_identifier;
-    Ok(heads.into_iter().rev().find(its_own))
+    Ok(heads.into_iter().filter(its_own).collect())
 }

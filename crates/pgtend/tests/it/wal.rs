@@ -4,6 +4,8 @@ mod recovery;
 mod strangers;
 mod trouble;
 
+pub use trouble::Small;
+
 use crate::harness::{Agent, Cluster};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,11 +28,11 @@ impl Archive {
         archive
     }
 
-    fn program(&self) -> PathBuf {
+    pub fn program(&self) -> PathBuf {
         self.directory.path().join("pgtend")
     }
 
-    fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.directory.path().join("wal.socket")
     }
 
@@ -52,7 +54,7 @@ impl Archive {
 
     /// The same, with further lines in `[backup]`, and further sections. Backups, whose retention takes WAL away, are by hand unless the lines
     /// have a schedule.
-    async fn agent_with(&self, cluster: &Cluster, lines: &str, more: &str) -> Agent {
+    pub async fn agent_with(&self, cluster: &Cluster, lines: &str, more: &str) -> Agent {
         let schedule = if lines.contains("schedule") { "" } else { "schedule = \"off\"" };
         let config = format!(
             "[backup]\nwal_socket = \"{}\"\n{schedule}\n{lines}\n[[backup.repository]]\npath = \"{}\"\n{more}",
@@ -102,7 +104,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
 }
 
 /// Segments that PostgreSQL was told are archived.
-fn acknowledged(cluster: &Cluster) -> Vec<String> {
+pub fn acknowledged(cluster: &Cluster) -> Vec<String> {
     let entries = fs::read_dir(cluster.data_directory().join("pg_wal/archive_status")).unwrap();
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".done").map(str::to_owned));
     let mut names: Vec<String> = names.filter(|name| name.len() == 24).collect();

@@ -1,5 +1,6 @@
 //! The backups in a repository: publishing, listing, reading, taking away.
 
+use super::notes::CURRENT;
 use super::storage::Put;
 use super::{Repository, check_name};
 use jiff::Timestamp;
@@ -29,25 +30,46 @@ impl Repository {
     /// Says that this cluster writes under this name.
     ///
     /// # Errors
-    /// `Conflict` when another cluster does already, unless `succeeds` says that this one follows it.
-    pub fn claim_server(&self, server: &str, identity: &Identity, succeeds: bool) -> Result<()> {
+    /// `Conflict` when another cluster does already.
+    pub fn claim_server(&self, server: &str, identity: &Identity) -> Result<()> {
         check_name(server)?;
-        let known = self.identities(server)?;
-        if known.contains(&identity.system_identifier) {
+        self.takes(server, &identity.system_identifier)?;
+        self.introduce(server, identity)
+    }
+
+    /// Whether this cluster may write under this name.
+    ///
+    /// # Errors
+    /// `Conflict` when another one does.
+    pub fn takes(&self, server: &str, system_identifier: &str) -> Result<()> {
+        let current = match self.current(server)? {
+            Some(current) => Some(current.system_identifier),
+            None => self.identities(server)?.into_iter().next(),
+        };
+        let Some(other) = current.filter(|current| *current != system_identifier) else { return Ok(()) };
+        Err(Error::new(
+            Kind::Conflict,
+            format!("server \"{server}\" of this repository is the cluster {other}, and this one is {system_identifier}"),
+        )
+        .at(self.shown())
+        .hint(
+            "give this server another name; after an initdb, a pg_upgrade or a restore into a new cluster, `pgtend repo adopt` lets the new cluster \
+             follow the old one",
+        )
+        .retry(Retry::Never))
+    }
+
+    /// Notes a cluster that writes under this name; one that is noted already stays as it is.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn introduce(&self, server: &str, identity: &Identity) -> Result<()> {
+        check_name(server)?;
+        let at = format!("{SERVERS}/{server}/{}", identity.system_identifier);
+        if self.identities(server)?.contains(&identity.system_identifier) {
             return Ok(());
         }
-        if let (Some(other), false) = (known.first(), succeeds) {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("server \"{server}\" of this repository is the cluster {other}, and this one is {}", identity.system_identifier),
-            )
-            .at(self.shown())
-            .hint(
-                "give this server another name; after an initdb or pg_upgrade, `pgtend repo adopt` lets the new cluster follow the old one",
-            )
-            .retry(Retry::Never));
-        }
-        self.put_document(&format!("{SERVERS}/{server}/{}", identity.system_identifier), identity).map(|_| ())
+        self.put_document(&at, identity).map(|_| ())
     }
 
     /// The clusters that have written under this name.
@@ -57,7 +79,8 @@ impl Repository {
     pub fn identities(&self, server: &str) -> Result<Vec<String>> {
         let below = format!("{SERVERS}/{server}");
         let objects = self.storage.list(&below)?;
-        Ok(objects.iter().filter_map(|object| object.key.strip_prefix(&format!("{below}/")).map(str::to_owned)).collect())
+        let names = objects.iter().filter_map(|object| object.key.strip_prefix(&format!("{below}/")));
+        Ok(names.filter(|name| !name.starts_with(CURRENT)).map(str::to_owned).collect())
     }
 
     /// The servers that have written here.

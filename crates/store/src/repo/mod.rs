@@ -12,6 +12,7 @@ mod index;
 pub mod inspect;
 pub mod keys;
 pub mod lock;
+pub mod notes;
 mod pack;
 pub mod read;
 pub mod rebuild;

@@ -309,14 +309,19 @@ fn another_cluster_does_not_write_under_the_same_name() {
     let repository = plain(dir.path());
     let identity =
         |id: &str| backups::Identity { system_identifier: id.into(), postgresql_version: 150_000, first_seen: Timestamp::UNIX_EPOCH };
-    repository.claim_server("main", &identity("1"), false).unwrap();
-    repository.claim_server("main", &identity("1"), false).unwrap();
-    let error = repository.claim_server("main", &identity("2"), false).unwrap_err();
+    repository.claim_server("main", &identity("1")).unwrap();
+    repository.claim_server("main", &identity("1")).unwrap();
+    let error = repository.claim_server("main", &identity("2")).unwrap_err();
     assert!(error.what.contains("is the cluster 1"), "{error}");
-    repository.claim_server("main", &identity("2"), true).unwrap();
-    repository.claim_server("main", &identity("2"), false).unwrap();
-    assert_eq!(repository.servers().unwrap(), ["main"]);
-    assert!(repository.claim_server("../x", &identity("1"), false).is_err());
+    // Once it is said that the other one follows, the first may not write any more, until that is said again.
+    for (second, now, then) in [(1, "2", "1"), (2, "1", "2")] {
+        let at = Timestamp::from_second(second).unwrap();
+        repository.set_current("main", &notes::Current { system_identifier: now.into(), at, who: "uid 0".into() }).unwrap();
+        repository.claim_server("main", &identity(now)).unwrap();
+        assert!(repository.claim_server("main", &identity(then)).unwrap_err().what.contains(&format!("is the cluster {now}")));
+    }
+    assert_eq!((repository.servers().unwrap(), repository.identities("main").unwrap().len()), (vec!["main".to_owned()], 2));
+    assert!(repository.claim_server("../x", &identity("1")).is_err());
 }
 
 /// A backup of these extents.
@@ -345,7 +350,7 @@ fn publish(repository: &Repository, second: i64, extents: &[[u8; 32]]) -> pgtend
 fn claimed(dir: &Path) -> Repository {
     let repository = plain(dir);
     let identity = backups::Identity { system_identifier: "1".into(), postgresql_version: 150_000, first_seen: Timestamp::UNIX_EPOCH };
-    repository.claim_server("main", &identity, false).unwrap();
+    repository.claim_server("main", &identity).unwrap();
     repository
 }
 
@@ -563,4 +568,36 @@ fn indexes_are_made_anew_from_the_packs() {
     std::fs::remove_file(dir.path().join(&key)).unwrap();
     assert_eq!(repository.rebuild_index(Timestamp::UNIX_EPOCH, |_| Ok(())).unwrap().missing_packs, [key]);
     assert_eq!(repository.inspect().unwrap().packs().count(), 1);
+}
+
+#[test]
+fn what_a_cut_short_backup_left_goes_unless_one_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let whole = publish(&repository, 100, &[]);
+    repository.put_text("backups/main/20200101T000000Z/files", b"").unwrap();
+    let lock = repository.lock("backup-main", "backup", Timestamp::now()).unwrap();
+    assert_eq!(repository.remove_leftovers("main").unwrap(), 0);
+    drop(lock);
+    assert_eq!(repository.remove_leftovers("main").unwrap(), 1);
+    assert!(repository.files("main", whole).is_ok());
+    assert_eq!(repository.storage().list("backups").unwrap().len(), 2);
+}
+
+#[test]
+fn notes_are_added_and_a_damaged_one_holds() {
+    use pgtend_model::backup::annotation::Note;
+    let dir = TempDir::new().unwrap();
+    let repository = claimed(dir.path());
+    let label = publish(&repository, 100, &[]);
+    let note = |hold| Note { at: Timestamp::from_second(1_700_000_000).unwrap(), who: "uid 0".into(), set: Default::default(), hold };
+    repository.annotate("main", label, &note(Some(true))).unwrap();
+    assert!(repository.annotations("main").unwrap()[&label].held);
+    repository.annotate("main", label, &note(Some(false))).unwrap();
+    assert!(!repository.annotations("main").unwrap()[&label].held);
+    let other = pgtend_model::backup::Label::at(Timestamp::UNIX_EPOCH);
+    assert_eq!(repository.annotate("main", other, &note(None)).unwrap_err().kind, Kind::NotFound);
+    let path = dir.path().join(format!("backups/main/{label}/note-1700000000000000001"));
+    std::fs::write(path, b"PGTRnonsense").unwrap();
+    assert!(repository.annotations("main").unwrap()[&label].held);
 }

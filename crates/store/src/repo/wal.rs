@@ -91,6 +91,14 @@ impl Repository {
         }
     }
 
+    /// Whether the file that is there is this one.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there, `Conflict` when it is damaged.
+    pub fn has_same_wal(&self, owner: &WalOwner, name: &str, content: &[u8]) -> Result<bool> {
+        self.is_same(&owner.key(name)?, content)
+    }
+
     /// Whether what is there is this content: names are compared, so that a host that cannot read can tell too.
     fn is_same(&self, at: &str, content: &[u8]) -> Result<bool> {
         let object = self.storage.get(at)?;
@@ -131,6 +139,18 @@ impl Repository {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 Err(Error::new(ErrorKind::Unreachable, "the repository is not there").at(self.shown()).hint("is its file system mounted?"))
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a file of WAL is there.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn has_wal(&self, owner: &WalOwner, name: &str) -> Result<bool> {
+        match self.storage.get_range(&owner.key(name)?, 0, HEADER) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -32,6 +32,9 @@ struct Piece {
     bytes: u32,
 }
 
+/// Without it no server starts.
+const CONTROL: &str = "global/pg_control";
+
 /// Writes all files of a backup.
 #[derive(Debug)]
 pub struct Files<'a> {
@@ -57,8 +60,8 @@ impl Files<'_> {
         make(&self.place.data, 0o700)?;
         let unfinished = self.place.data.join(UNFINISHED);
         fs::write(&unfinished, unfinished_text(system_identifier)).map_err(|error| unwritable(&unfinished, &error))?;
-        // PostgreSQL must not start on half a cluster: its control file goes first and comes back with the rest.
-        let control = self.place.path("global/pg_control");
+        // PostgreSQL must not start on half a cluster: its control file goes first and gets its name back last.
+        let control = self.place.path(CONTROL);
         if control.exists() {
             fs::remove_file(&control).map_err(|error| unwritable(&control, &error))?;
         }
@@ -140,7 +143,7 @@ impl Files<'_> {
 
     fn empty_files(&self) -> Result<()> {
         for entry in self.files.iter().filter(|entry| entry.file_type == FileType::File) {
-            let path = self.place.path(&entry.path);
+            let path = self.path(&entry.path);
             if self.place.delta && is_other_type(&path) {
                 fs::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
             }
@@ -174,8 +177,18 @@ impl Files<'_> {
         Ok(pieces)
     }
 
+    /// Where a file is written. The control file has another name until all others are there.
+    fn path(&self, relative: &str) -> PathBuf {
+        let path = self.place.path(relative);
+        if relative == CONTROL { path.with_extension("unfinished") } else { path }
+    }
+
     /// One sync for each file system instead of one a file.
     fn finish(&self) -> Result<()> {
+        let (written, control) = (self.path(CONTROL), self.place.path(CONTROL));
+        if written.exists() {
+            fs::rename(&written, &control).map_err(|error| unwritable(&control, &error))?;
+        }
         if !self.lasts {
             return Ok(());
         }
@@ -229,7 +242,7 @@ impl Worker<'_> {
             return Err(Error::new(Kind::Conflict, "an extent has another length than the backup's list says")
                 .at(self.files.files[piece.file].path.clone()));
         }
-        let path = self.files.place.path(&self.files.files[piece.file].path);
+        let path = self.files.path(&self.files.files[piece.file].path);
         let file = self.file(piece.file, &path)?;
         file.write_all_at(content, piece.offset).map_err(|error| unwritable(&path, &error))?;
         self.progress.done(u64::from(piece.bytes));
@@ -239,7 +252,7 @@ impl Worker<'_> {
 
     /// Whether the file has this content already.
     fn is_there(&mut self, piece: &Piece) -> Result<bool> {
-        let path = self.files.place.path(&self.files.files[piece.file].path);
+        let path = self.files.path(&self.files.files[piece.file].path);
         let file = self.file(piece.file, &path)?;
         let mut content = vec![0; piece.bytes as usize];
         file.read_exact_at(&mut content, piece.offset).map_err(|error| unwritable(&path, &error))?;

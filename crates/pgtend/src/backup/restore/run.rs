@@ -89,7 +89,10 @@ impl Restore {
     /// # Errors
     /// When the target cannot be reached, the place cannot be used, or (where WAL is to be replayed) the programs are not here.
     pub fn prepare(&self, runs: bool) -> Result<Prepared> {
-        let (owner, known): (WalOwner, Known) = known(&self.repository, &self.server, self.system_identifier.as_deref())?;
+        // Several clusters may have had the server's name, one after the other: a backup that is named tells which one is meant.
+        let named = self.wanted.backup.and_then(|label| self.repository.backup(&self.server, label).ok());
+        let identifier = self.system_identifier.clone().or(named.map(|head| head.system_identifier));
+        let (owner, known): (WalOwner, Known) = known(&self.repository, &self.server, identifier.as_deref())?;
         let plan = restore_plan::plan(&known, &self.wanted)?;
         let files = self.repository.files(&self.server, plan.backup.label)?;
         let selection = self.selection(&files)?;

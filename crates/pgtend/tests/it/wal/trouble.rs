@@ -8,12 +8,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// A small file system, gone with the test.
-struct Small<'a>(&'a Path);
+pub struct Small<'a>(&'a Path);
 
 impl<'a> Small<'a> {
-    fn mount(path: &'a Path) -> Self {
+    pub fn mount(path: &'a Path, size: &str) -> Self {
         fs::create_dir_all(path).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=12m", "none"]).arg(path).status().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(path).status().unwrap();
         assert!(mounted.success(), "this test mounts a small file system, and so needs root");
         Self(path)
     }
@@ -43,7 +43,7 @@ async fn metric(agent: &Agent, name: &str) -> String {
 async fn a_full_repository_holds_archiving_up_and_loses_nothing() {
     let archive = Archive::new();
     let place = archive.repository();
-    let _small = Small::mount(&place);
+    let _small = Small::mount(&place, "12m");
     let cluster = archive.server(15).await;
     let agent = archive.agent(&cluster, "").await;
     let first = switch(&cluster).await;

@@ -44,7 +44,10 @@ impl Directory {
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(Error::new(Kind::NotFound, "the repository is no directory").at(root.display().to_string())),
-            Err(error) => return Err(failed("the repository's directory cannot be opened", root, &error)),
+            Err(error) => {
+                let hint = "is its file system mounted? where there never was a repository, `pgtend repo init` makes it";
+                return Err(failed("the repository's directory cannot be opened", root, &error).hint(hint));
+            }
         }
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random)
