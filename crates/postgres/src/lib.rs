@@ -2,6 +2,8 @@
 
 pub mod backup;
 pub mod connect;
+pub mod doctor;
+pub mod dump;
 pub mod explain;
 pub mod files;
 pub mod host;

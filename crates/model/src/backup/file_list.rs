@@ -1,9 +1,10 @@
 //! The files of a backup, a line of JSON each: `docs/repository-format.md`.
 
 /// What a path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FileType {
     /// A regular file.
+    #[default]
     #[serde(rename = "f")]
     File,
     /// A directory.
@@ -12,6 +13,12 @@ pub enum FileType {
     /// A symbolic link.
     #[serde(rename = "l")]
     Link,
+    /// One more name of a file of the list: a hard link.
+    #[serde(rename = "h")]
+    HardLink,
+    /// A named pipe.
+    #[serde(rename = "p")]
+    Pipe,
 }
 
 /// A piece of a file.
@@ -27,9 +34,9 @@ pub struct Extent {
 const EXTENT_BYTES: usize = 36;
 
 /// One file, directory or link.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FileEntry {
-    /// Path relative to the data directory.
+    /// Path relative to the data directory; in a file tree, from the root of the host, as [`super::tree_path`] writes it.
     #[serde(rename = "p")]
     pub path: String,
     /// What it is.
@@ -50,7 +57,7 @@ pub struct FileEntry {
     /// Its inode.
     #[serde(rename = "i", default)]
     pub inode: u64,
-    /// Where a link leads.
+    /// Where a link leads; for a hard link, the path of the file.
     #[serde(rename = "l", default, skip_serializing_if = "String::is_empty")]
     pub target: String,
     /// CRC-32C of the whole file.
@@ -62,6 +69,18 @@ pub struct FileEntry {
     /// Bytes of its extents, where they are not those of the server's files.
     #[serde(rename = "z", default, skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<u32>,
+    /// Number of its owner, in a file tree.
+    #[serde(rename = "u", default, skip_serializing_if = "is_zero_u32")]
+    pub uid: u32,
+    /// Number of its group, in a file tree.
+    #[serde(rename = "g", default, skip_serializing_if = "is_zero_u32")]
+    pub gid: u32,
+    /// Names of both, as `owner:group`, in a file tree.
+    #[serde(rename = "o", default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Whether it has holes, in a file tree.
+    #[serde(rename = "q", default, skip_serializing_if = "is_false")]
+    pub sparse: bool,
 }
 
 /// Bytes of an extent of a server's file; the last one is what is left.
@@ -101,6 +120,11 @@ const fn is_zero(value: &u64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 const fn is_zero_u32(value: &u32) -> bool {
     *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Extents as one text of base64.
@@ -153,7 +177,7 @@ mod tests {
             target: String::new(),
             crc32c: 9,
             extents: vec![Extent { id: [1; 32], crc32c: 2 }, Extent { id: [3; 32], crc32c: 4 }],
-            sizes: Vec::new(),
+            ..FileEntry::default()
         }
     }
 

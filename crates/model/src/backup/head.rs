@@ -5,10 +5,11 @@ use crate::pgdata::Lsn;
 use jiff::Timestamp;
 
 /// What was backed up, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupKind {
     /// The files of a server, to be made consistent by replaying WAL.
+    #[default]
     Physical,
     /// What `pg_dump` and `pg_dumpall --globals-only` gave.
     Logical,
@@ -28,7 +29,7 @@ impl BackupKind {
 }
 
 /// The head of a backup. A backup exists when its head does.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct BackupHead {
     /// Version of the format.
     pub format: u32,
@@ -79,6 +80,70 @@ pub struct BackupHead {
     /// What its reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What should be in it and is not; at most [`MOST_WARNINGS`] are named.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// How many of those there are.
+    #[serde(default)]
+    pub warning_count: u64,
+    /// What is in a logical backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<Dump>,
+    /// The host of a file tree.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// What a file tree consists of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<String>,
+}
+
+/// Warnings that a head names at most.
+pub const MOST_WARNINGS: usize = 1000;
+
+/// What is in a logical backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = BackupDump)]
+pub struct Dump {
+    /// The version of the `pg_dump` that wrote it, such as `15.18`.
+    pub pg_dump: String,
+    /// Whether `globals.sql` has the passwords of roles; only a superuser may read them.
+    pub role_passwords: bool,
+    /// The databases.
+    pub databases: Vec<DumpedDatabase>,
+    /// Databases that were left out on purpose.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+}
+
+/// A database in a logical backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct DumpedDatabase {
+    /// Its name.
+    pub name: String,
+    /// Where its dump lies in the backup.
+    pub path: String,
+    /// Who owned it.
+    pub owner: String,
+    /// Its encoding, by name.
+    pub encoding: String,
+    /// `LC_COLLATE`.
+    pub collate: String,
+    /// `LC_CTYPE`.
+    pub ctype: String,
+    /// Bytes of its dump.
+    pub bytes: u64,
+    /// Its extensions.
+    #[serde(default)]
+    pub extensions: Vec<DumpedExtension>,
+}
+
+/// An extension in a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct DumpedExtension {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// A tablespace: a link in `pg_tblspc`.
@@ -110,30 +175,7 @@ const FORMAT: u32 = 1;
 impl BackupHead {
     /// A backup that began and has copied nothing yet.
     pub fn begun(kind: BackupKind, server: impl Into<String>, label: Label, started: Timestamp) -> Self {
-        Self {
-            format: FORMAT,
-            label,
-            server: server.into(),
-            system_identifier: String::new(),
-            postgresql_version: 0,
-            kind,
-            started,
-            finished: started,
-            start_lsn: Lsn(0),
-            stop_lsn: Lsn(0),
-            timeline: 0,
-            start_wal: String::new(),
-            stop_wal: String::new(),
-            wal_segment_bytes: 0,
-            from_standby: false,
-            checksums: Checksums::default(),
-            tablespaces: Vec::new(),
-            bytes: 0,
-            new_bytes: 0,
-            stored_bytes: 0,
-            files: 0,
-            notes: Vec::new(),
-        }
+        Self { format: FORMAT, label, server: server.into(), kind, started, finished: started, ..Self::default() }
     }
 
     /// The note of a backup of a server that nobody archives.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// When a backup began, in UTC, to the second: `20261121T053000Z`. Labels sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(Timestamp);
 
 const FORMAT: &str = "%Y%m%dT%H%M%SZ";

@@ -413,13 +413,9 @@ mod tests {
             file_type: FileType::File,
             mode: 0o600,
             bytes: ids.len() as u64 * 1000,
-            modified_ns: 0,
-            changed_ns: 0,
-            inode: 0,
-            target: String::new(),
-            crc32c: 0,
             extents: ids.iter().map(|id| Extent { id: [*id; 32], crc32c: 0 }).collect(),
             sizes: vec![1000; ids.len()],
+            ..FileEntry::default()
         }
     }
 

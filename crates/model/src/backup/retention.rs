@@ -20,6 +20,32 @@ pub struct Policy {
     pub yearly: usize,
 }
 
+/// How long backups of each kind stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policies {
+    /// Those of a server's files.
+    pub physical: Policy,
+    /// Logical ones.
+    pub logical: Policy,
+    /// Those of a file tree.
+    pub files: Policy,
+}
+
+impl Policies {
+    /// The same for all.
+    pub fn same(policy: Policy) -> Self {
+        Self { physical: policy.clone(), logical: policy.clone(), files: policy }
+    }
+
+    const fn of(&self, kind: BackupKind) -> &Policy {
+        match kind {
+            BackupKind::Physical => &self.physical,
+            BackupKind::Logical => &self.logical,
+            BackupKind::Files => &self.files,
+        }
+    }
+}
+
 /// Why a backup stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,12 +90,12 @@ type Period = fn(&Zoned) -> (i16, i8);
 
 /// Decides. `backups` are those of one server in one repository, of any kind: each kind counts by itself. Weeks, months and years are those of
 /// the time zone `zone`.
-pub fn decide(backups: &[BackupHead], held: &BTreeSet<Label>, policy: &Policy, now: Timestamp, zone: &TimeZone) -> Decision {
+pub fn decide(backups: &[BackupHead], held: &BTreeSet<Label>, policies: &Policies, now: Timestamp, zone: &TimeZone) -> Decision {
     let mut decision = Decision::default();
     for kind in [BackupKind::Physical, BackupKind::Logical, BackupKind::Files] {
         let mut newest_first: Vec<&BackupHead> = backups.iter().filter(|head| head.kind == kind).collect();
         newest_first.sort_by_key(|head| std::cmp::Reverse(head.label));
-        keep(&newest_first, policy, now, zone, &mut decision.kept);
+        keep(&newest_first, policies.of(kind), now, zone, &mut decision.kept);
     }
     for label in held {
         decision.kept.entry(*label).or_default().insert(Reason::Held);
@@ -137,7 +163,7 @@ mod tests {
 
     fn kept(backups: &[BackupHead], policy: &Policy) -> Vec<String> {
         let now = "2026-11-21T12:00:00Z".parse().unwrap();
-        let decision = decide(backups, &BTreeSet::new(), policy, now, &TimeZone::UTC);
+        let decision = decide(backups, &BTreeSet::new(), &Policies::same(policy.clone()), now, &TimeZone::UTC);
         assert_eq!(decision.kept.len() + decision.expired.len(), backups.len());
         decision.kept.keys().map(|label| label.to_string()[4..8].to_owned()).collect()
     }
@@ -164,10 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_counts_by_itself() {
+        let mut backups = nightly(6);
+        for head in backups.iter_mut().skip(3) {
+            head.kind = BackupKind::Logical;
+        }
+        let policies = Policies { logical: Policy { count: 2, ..NONE }, ..Policies::same(NONE) };
+        let decision = decide(&backups, &BTreeSet::new(), &policies, Timestamp::now(), &TimeZone::UTC);
+        let kept: Vec<Label> = decision.kept.keys().copied().collect();
+        assert_eq!(kept, [backups[2].label, backups[4].label, backups[5].label]);
+    }
+
+    #[test]
     fn what_is_held_stays() {
         let backups = nightly(3);
         let held = BTreeSet::from([backups[0].label]);
-        let decision = decide(&backups, &held, &NONE, Timestamp::now(), &TimeZone::UTC);
+        let decision = decide(&backups, &held, &Policies::same(NONE), Timestamp::now(), &TimeZone::UTC);
         assert_eq!(decision.expired, [backups[1].label]);
         assert_eq!(oldest_kept(&backups, &decision).unwrap().label, backups[0].label);
     }
@@ -180,7 +218,7 @@ mod tests {
             let backups = nightly(count);
             let policy = Policy { days, weekly, monthly, ..NONE };
             let now = "2026-11-21T12:00:00Z".parse().unwrap();
-            let of = |policy: &Policy| decide(&backups, &BTreeSet::new(), policy, now, &TimeZone::UTC).kept;
+            let of = |policy: &Policy| decide(&backups, &BTreeSet::new(), &Policies::same(policy.clone()), now, &TimeZone::UTC).kept;
             let (less, greater) = (of(&policy), of(&Policy { weekly: weekly + more, count: 1 + more, ..policy.clone() }));
             prop_assert!(less.contains_key(&backups.last().unwrap().label));
             prop_assert!(less.keys().all(|label| greater.contains_key(label)));

@@ -13,6 +13,8 @@ section! {
     pub struct Backup, checked by check_backup {
         /// Where backups and WAL are kept. There can be several: each has every backup and all WAL.
         repository: Vec<Repository> = none, restart;
+        /// Logical backups.
+        logical: Logical = none, restart;
         /// When a backup is taken, as cron writes it, in the time zone of this machine. Every backup restores like a full one and costs what
         /// changed. `off`: by hand only.
         schedule: String = "'0 3 * * *'", restart;
@@ -47,6 +49,37 @@ section! {
         scratch_directory: Option<PathBuf> = none, restart;
         /// The Unix socket that `pgtend wal push` and `pgtend wal get` talk to. Not written: beside the API's socket, with the ending `.wal`.
         wal_socket: Option<PathBuf> = none, restart;
+    }
+}
+
+section! {
+    /// Logical backups: what pg_dump and pg_dumpall write, in the same repositories. `pgtend backup run --logical` takes one whatever the schedule says.
+    pub struct Logical {
+        /// When one is taken, as cron writes it, in the time zone of this machine. `off`: by hand only.
+        schedule: String = "'off'", restart;
+        /// Databases, by name; `*` stands for anything. All where none is named.
+        databases: Vec<String> = "[]", restart;
+        /// Databases that are left out, by name; `*` stands for anything.
+        exclude: Vec<String> = "[]", restart;
+        /// Tables that are dumped at once: as many connections of pg_dump, and one more.
+        jobs: usize = "2" in "1 to 64", restart;
+        /// How long pg_dump waits for the lock on a table before the backup fails.
+        lock_wait_timeout: Duration = "'10min'" in "1s to 1d", restart;
+        /// Where pg_dump writes first, in plain text, readable by the agent's user only. What is finished there is stored and removed at once: room for the
+        /// largest `jobs` tables is enough. Not written: `staging` in the agent's state directory.
+        staging_directory: Option<PathBuf> = none, restart;
+        /// Where pg_dump is, where it is not in `PATH` or a usual place.
+        bindir: Option<PathBuf> = none, restart;
+        /// The newest logical backups that stay, in each repository, whatever their age.
+        keep_count: u32 = "2" in "1 to 10000", restart;
+        /// Those of the last so many days stay.
+        keep_days: u32 as "days" = "7" in "0 to 36500", restart;
+        /// The last one of each of so many weeks stays.
+        keep_weekly: u32 = "0" in "0 to 10000", restart;
+        /// The last one of each of so many months stays.
+        keep_monthly: u32 = "0" in "0 to 10000", restart;
+        /// The last one of each of so many years stays.
+        keep_yearly: u32 = "0" in "0 to 1000", restart;
     }
 }
 

@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::backup::Backup;
 use super::choice::choice;
+use super::files::Files;
 use super::health::HealthChecks;
 use super::hints;
 use super::metrics::Metrics;
@@ -34,6 +35,8 @@ section! {
         backup: Backup = none, now;
         /// Verification on schedule.
         verify: Verify = none, now;
+        /// Trees of files that are backed up as well.
+        files: Vec<Files> = none, restart;
         /// Metrics for Prometheus.
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
@@ -216,11 +219,12 @@ impl Default for Effective {
             history: default_of(&Self::KEYS[4]),
             backup: default_of(&Self::KEYS[5]),
             verify: default_of(&Self::KEYS[6]),
-            metrics: default_of(&Self::KEYS[7]),
-            api: default_of(&Self::KEYS[8]),
-            health_checks: default_of(&Self::KEYS[9]),
-            logging: default_of(&Self::KEYS[10]),
-            agent: default_of(&Self::KEYS[11]),
+            files: Vec::new(),
+            metrics: default_of(&Self::KEYS[8]),
+            api: default_of(&Self::KEYS[9]),
+            health_checks: default_of(&Self::KEYS[10]),
+            logging: default_of(&Self::KEYS[11]),
+            agent: default_of(&Self::KEYS[12]),
         }
     }
 }
@@ -244,6 +248,10 @@ fn check_effective(config: &mut Effective, section: &Section<'_>) {
         section.reject("server", "no server is configured", "add [[server]] with name = \"main\" and dsn = \"host=/var/run/postgresql\"");
     }
     same_names("server", "server", config.server.iter().map(|server| server.name.as_str()), section);
+    same_names("file tree", "files", config.files.iter().map(|files| files.name.as_str()), section);
+    if !config.files.is_empty() && config.backup.repository.is_empty() {
+        section.reject("files", "file trees have nowhere to go", "add [[backup.repository]] with path = \"/directory\"");
+    }
     for (index, custom) in config.metrics.custom.iter().enumerate() {
         let super::Selection::Only(names) = &custom.servers else { continue };
         for name in names.iter().filter(|name| !config.server.iter().any(|server| server.name == **name)) {

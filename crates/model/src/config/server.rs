@@ -89,6 +89,13 @@ fn check_server(server: &mut Server, section: &Section<'_>) {
             "use up to 63 letters, digits, '.', '_' and '-'",
         );
     }
+    if server.name.starts_with(crate::backup::tree::PREFIX) {
+        section.reject(
+            "name",
+            format!("\"{}\" is how file trees are called in a backup repository", server.name),
+            "begin with something else",
+        );
+    }
     if server.lock_timeout >= server.statement_timeout {
         let what = "server.lock_timeout is not less than statement_timeout, which would always end the query first";
         section.reject("lock_timeout", what, "lower lock_timeout, or raise statement_timeout");

@@ -1,10 +1,10 @@
 //! Looks how it stands with the backups, for metrics and alert rules.
 
 use super::Agent;
-use super::backups::Target;
+use super::backups::{Target, Work};
 use jiff::Timestamp;
-use pgtend_model::backup::BackupHead;
 use pgtend_model::backup::standing::{Doing, Standing, standings};
+use pgtend_model::backup::{BackupHead, BackupKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,8 +50,12 @@ async fn look(agent: &Agent, listed: &mut BTreeMap<Target, Listed>) {
             continue;
         }
         let mut told = Vec::new();
-        for work in agent.backups().work(server.name()) {
-            let target = Target { server: work.server.clone(), repository: work.repository.clone() };
+        // File trees are nobody's: a metric of a server cannot tell them apart.
+        let all: Vec<Work> = agent.backups().work(server.name()).into_iter().filter(|work| work.kind != BackupKind::Files).collect();
+        let has_dumps = all.iter().any(|work| work.kind == BackupKind::Logical);
+        for work in all {
+            let target = Target { server: work.server.clone(), repository: work.repository.clone(), kind: work.kind };
+            let is_told = |standing: &Standing| standing.kind == work.kind || (standing.kind == BackupKind::Logical && !has_dumps);
             let ended = work.last.as_ref().map(|last| last.at);
             let fresh = listed.get(&target).is_some_and(|listed| listed.ended == ended && listed.at.elapsed() < LIST_EVERY);
             if !fresh {
@@ -61,7 +65,8 @@ async fn look(agent: &Agent, listed: &mut BTreeMap<Target, Listed>) {
             let failed = work.last.as_ref().is_some_and(|last| last.error.is_some());
             let doing = Doing { running: work.running.is_some(), failed, next: work.next };
             let heads = listed.get(&target).and_then(|listed| listed.heads.as_ref());
-            told.extend(standings(&target.repository, heads.map(|(heads, damaged)| (heads.as_slice(), *damaged)), doing));
+            let all = standings(&target.repository, heads.map(|(heads, damaged)| (heads.as_slice(), *damaged)), doing);
+            told.extend(all.into_iter().filter(is_told));
         }
         publish(&server, told);
     }

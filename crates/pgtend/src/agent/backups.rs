@@ -1,23 +1,29 @@
-//! Backups of the servers beside the agent: on schedule and when somebody asks, one at a time for each server.
+//! Backups of the servers beside the agent, and of file trees: on schedule and when somebody asks, one at a time for each of them.
+
+mod logical;
+mod trees;
 
 use super::settings::Settings;
 use super::tasks::Tasks;
 use crate::backup::progress::Seen;
 use crate::backup::take::{How, Take};
-use crate::backup::{Progress, cron, expire};
+use crate::backup::{Phase, Progress, cron, expire};
 use crate::blocking::blocking;
 use crate::wal::Places;
 use jiff::Timestamp;
 use pgtend_model::backup::annotation::Annotations;
-use pgtend_model::backup::retention::Policy;
-use pgtend_model::backup::{BackupHead, Label};
-use pgtend_model::config::{Backup, Effective, Repository as Configured};
+use pgtend_model::backup::retention::{Policies, Policy};
+use pgtend_model::backup::tree::{name_of, owner};
+use pgtend_model::backup::{BackupHead, BackupKind, Label};
+use pgtend_model::config::{Backup, Effective, Files, Repository as Configured};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::write::Options;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How often a repository that could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -32,18 +38,51 @@ pub struct Backups(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Backup,
+    files: Vec<Files>,
+    state_directory: PathBuf,
     places: Places,
     jobs: Mutex<BTreeMap<Target, Job>>,
+    /// Held while a backup of a server goes to a repository: others wait for their turn.
+    turns: Mutex<BTreeMap<(String, String), Turn>>,
     tasks: Tasks,
 }
+
+/// Held by whoever's turn it is.
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// Which server, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
-    /// Name of the server.
+    /// Name of the server; of a file tree, as a repository calls it.
     pub server: String,
     /// Name of the repository.
     pub repository: String,
+    /// What is backed up.
+    pub kind: BackupKind,
+}
+
+/// What of a server is backed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum What {
+    /// Its files.
+    #[default]
+    Physical,
+    /// What pg_dump tells of it.
+    Logical {
+        /// These databases; those of the configuration where none is named.
+        databases: Vec<String>,
+        /// Without these, besides those of the configuration.
+        exclude: Vec<String>,
+    },
+}
+
+impl What {
+    const fn kind(&self) -> BackupKind {
+        match self {
+            Self::Physical => BackupKind::Physical,
+            Self::Logical { .. } => BackupKind::Logical,
+        }
+    }
 }
 
 /// What goes on, or ended last.
@@ -67,10 +106,12 @@ pub struct Ended {
 /// The backups of one server in one repository, and what goes on.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Work {
-    /// Name of the server.
+    /// Name of the server; of a file tree, as a repository calls it.
     pub server: String,
     /// Name of the repository.
     pub repository: String,
+    /// What is backed up.
+    pub kind: BackupKind,
     /// Where the repository is.
     pub place: String,
     /// How far a backup is that goes on.
@@ -87,14 +128,27 @@ impl Backups {
     /// # Errors
     /// `Config` when the schedule cannot be read.
     pub fn start(config: &Effective, places: Places, tasks: &Tasks) -> Result<Self> {
-        let backups = Self(Arc::new(Inner { config: config.backup.clone(), places, jobs: Mutex::default(), tasks: tasks.clone() }));
         cron::schedule("backup.schedule", &config.backup.schedule)?;
+        cron::schedule("backup.logical.schedule", &config.backup.logical.schedule)?;
+        config.files.iter().try_for_each(|files| cron::schedule("files.schedule", &files.schedule).map(|_| ()))?;
+        let inner = Inner {
+            config: config.backup.clone(),
+            files: config.files.clone(),
+            state_directory: config.agent.state_directory.clone(),
+            places,
+            jobs: Mutex::default(),
+            turns: Mutex::default(),
+            tasks: tasks.clone(),
+        };
+        let backups = Self(Arc::new(inner));
+        backups.look_after_trees();
         Ok(backups)
     }
 
     /// Takes backups of a server on schedule, until it is no longer watched.
-    pub(super) fn look_after(&self, settings: &Settings, ends: tokio_util::sync::CancellationToken) {
-        if settings.server.data_directory.is_none() || self.0.config.repository.is_empty() {
+    pub(super) fn look_after(&self, settings: &Settings, ends: CancellationToken) {
+        self.look_after_logical(settings, &ends);
+        if settings.server.data_directory.is_none() {
             return;
         }
         for configured in self.0.config.repository.clone() {
@@ -104,8 +158,26 @@ impl Backups {
         }
     }
 
-    async fn keep(&self, settings: Settings, configured: Configured, ends: tokio_util::sync::CancellationToken) {
-        while let Err(error) = self.repository(&configured).await {
+    async fn keep(&self, settings: Settings, configured: Configured, ends: CancellationToken) {
+        if !self.opened(&configured, &ends).await {
+            return;
+        }
+        let target = Target { server: settings.server.name.clone(), repository: configured.name.clone(), kind: BackupKind::Physical };
+        // A server that could not be backed up at the start is not left without a backup until the night.
+        while self.wants_first(&target, &configured).await && !self.take(&settings, &configured, &target, &What::Physical).await {
+            tokio::select! {
+                () = ends.cancelled() => return,
+                () = tokio::time::sleep(RETRY_FIRST) => {}
+            }
+        }
+        while turn("backup.schedule", &self.0.config.schedule, &ends).await {
+            self.take(&settings, &configured, &target, &What::Physical).await;
+        }
+    }
+
+    /// Waits until a repository can be opened; false when nobody wants it any more.
+    async fn opened(&self, configured: &Configured, ends: &CancellationToken) -> bool {
+        while let Err(error) = self.repository(configured).await {
             tracing::error!(
                 repository = configured.name,
                 error = error.what,
@@ -114,27 +186,11 @@ impl Backups {
                 "the backup repository cannot be opened"
             );
             tokio::select! {
-                () = ends.cancelled() => return,
+                () = ends.cancelled() => return false,
                 () = tokio::time::sleep(RETRY) => {}
             }
         }
-        let target = Target { server: settings.server.name.clone(), repository: configured.name.clone() };
-        // A server that could not be backed up at the start is not left without a backup until the night.
-        while self.wants_first(&target, &configured).await && !self.take(&settings, &configured, &target).await {
-            tokio::select! {
-                () = ends.cancelled() => return,
-                () = tokio::time::sleep(RETRY_FIRST) => {}
-            }
-        }
-        loop {
-            let Some(next) = cron::following("backup.schedule", &self.0.config.schedule) else { return };
-            let wait = Timestamp::now().duration_until(next);
-            tokio::select! {
-                () = ends.cancelled() => return,
-                () = tokio::time::sleep(wait.unsigned_abs()) => {}
-            }
-            self.take(&settings, &configured, &target).await;
-        }
+        true
     }
 
     /// A server that has no backup at all gets one at once, unless backups are taken by hand only.
@@ -144,57 +200,80 @@ impl Backups {
         }
         let Ok(repository) = self.repository(configured).await else { return false };
         let server = target.server.clone();
-        matches!(blocking(move || repository.backups(&server)).await, Ok((heads, damaged)) if heads.is_empty() && damaged.is_empty())
+        matches!(blocking(move || repository.backups(&server)).await, Ok((heads, damaged)) if damaged.is_empty() && !heads.iter().any(|head| head.kind == BackupKind::Physical))
     }
 
     /// Whether it became a backup.
-    async fn take(&self, settings: &Settings, configured: &Configured, target: &Target) -> bool {
+    async fn take(&self, settings: &Settings, configured: &Configured, target: &Target, what: &What) -> bool {
         let Some(progress) = self.begin(target) else { return false };
-        let outcome = self.take_one(settings, configured, &progress).await;
+        let turn = self.turn_of(target);
+        let _turn = turn.lock().await;
+        let outcome = match what {
+            What::Physical => self.take_one(settings, configured, &progress).await,
+            What::Logical { databases, exclude } => self.take_logical(settings, configured, databases, exclude, &progress).await,
+        };
+        self.over(configured, target, outcome).await
+    }
+
+    /// Only one backup of a server goes to a repository at a time.
+    fn turn_of(&self, target: &Target) -> Turn {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry((target.server.clone(), target.repository.clone())).or_default().clone()
+    }
+
+    /// Says how a backup ended, and takes away what need not be kept any more.
+    async fn over(&self, configured: &Configured, target: &Target, outcome: Result<BackupHead>) -> bool {
+        let Target { server, repository, kind } = target;
+        let kind = kind.word();
         match &outcome {
-            Ok(head) => tracing::info!(
-                server = target.server, repository = target.repository, backup = %head.label, bytes = head.bytes, stored_bytes = head.stored_bytes,
-                seconds = head.duration_seconds(), "backup taken"
-            ),
-            Err(error) => tracing::error!(
-                server = target.server,
-                repository = target.repository,
-                error = error.what,
-                place = error.place,
-                hint = error.hint,
-                "backup failed"
-            ),
+            Ok(head) => {
+                tracing::info!(
+                    server, repository, kind, backup = %head.label, bytes = head.bytes, stored_bytes = head.stored_bytes,
+                    seconds = head.duration_seconds(), "backup taken"
+                );
+                if head.warning_count > 0 {
+                    let first = head.warnings.first();
+                    tracing::warn!(server, repository, kind, backup = %head.label, warnings = head.warning_count, first, "the backup is not complete");
+                }
+            }
+            Err(error) => {
+                tracing::error!(server, repository, kind, error = error.what, place = error.place, hint = error.hint, "backup failed");
+            }
         }
-        let expires = outcome.is_ok();
+        let is_taken = outcome.is_ok();
         self.end(target, outcome);
-        if expires && let Err(error) = self.expire(configured, &target.server, false).await {
-            tracing::error!(
-                server = target.server,
-                repository = target.repository,
-                error = error.what,
-                place = error.place,
-                "old backups could not be expired"
-            );
+        if is_taken && let Err(error) = self.expire(configured, server, false).await {
+            tracing::error!(server, repository, error = error.what, place = error.place, "old backups could not be expired");
         }
-        expires
+        is_taken
+    }
+
+    /// How extents are written.
+    fn options(&self) -> Options {
+        let config = &self.0.config;
+        Options { level: i32::try_from(config.compression_level).unwrap_or(3), uploads: config.workers, deltas: config.page_deltas }
     }
 
     async fn take_one(&self, settings: &Settings, configured: &Configured, progress: &Progress) -> Result<BackupHead> {
         let repository = self.repository(configured).await?;
         let config = &self.0.config;
-        let level = i32::try_from(config.compression_level).unwrap_or(3);
+        progress.enter(Phase::Starting);
         let how = How {
             workers: config.workers,
             nice: u8::try_from(config.nice).unwrap_or(0),
-            options: Options { level, uploads: config.workers, deltas: config.page_deltas },
+            options: self.options(),
             wal_timeout: config.wal_timeout,
             fast_checkpoint: true,
             read_all: false,
             application_name: format!("{} backup", settings.server.application_name),
         };
         let take = Take { server: settings.server.name.clone(), target: settings.target.clone(), repository, how };
+        self.unless_the_agent_ends(progress, Box::pin(take.run(progress))).await
+    }
+
+    async fn unless_the_agent_ends(&self, progress: &Progress, work: impl Future<Output = Result<BackupHead>>) -> Result<BackupHead> {
         tokio::select! {
-            outcome = Box::pin(take.run(progress)) => outcome,
+            outcome = work => outcome,
             () = self.0.tasks.cancelled() => {
                 progress.cancel();
                 Err(Error::new(Kind::Conflict, "the agent ends: the backup was stopped").hint("what was copied is kept: the next backup goes on from there"))
@@ -210,6 +289,7 @@ impl Backups {
             return None;
         }
         let progress = Progress::new(self.0.config.max_read_bytes_per_second);
+        progress.enter(Phase::Queued);
         job.progress = Some(progress.clone());
         Some(progress)
     }
@@ -225,8 +305,8 @@ impl Backups {
     ///
     /// # Errors
     /// `Conflict` when one goes on already; `Config` when the server's files are not here, or there is no such repository.
-    pub fn run(&self, settings: &Settings, repository: Option<&str>) -> Result<Vec<Target>> {
-        if settings.server.data_directory.is_none() {
+    pub fn run(&self, settings: &Settings, repository: Option<&str>, what: &What) -> Result<Vec<Target>> {
+        if settings.server.data_directory.is_none() && *what == What::Physical {
             return Err(Error::new(
                 Kind::Config,
                 format!("the files of \"{}\" are not here: it has no data_directory", settings.server.name),
@@ -235,21 +315,24 @@ impl Backups {
         }
         let mut begun = Vec::new();
         for configured in self.configured(repository)? {
-            let target = Target { server: settings.server.name.clone(), repository: configured.name.clone() };
-            if self.running(&target).is_some() {
-                return Err(Error::new(
-                    Kind::Conflict,
-                    format!("a backup of \"{}\" to \"{}\" goes on already", target.server, target.repository),
-                )
-                .hint("`pgtend backup list` shows how far it is"));
-            }
-            let (backups, settings, begun_target) = (self.clone(), settings.clone(), target.clone());
+            let target = Target { server: settings.server.name.clone(), repository: configured.name.clone(), kind: what.kind() };
+            self.is_free(&target)?;
+            let (backups, settings, begun_target, what) = (self.clone(), settings.clone(), target.clone(), what.clone());
             self.0.tasks.spawn(format!("backup of {}", target.server), async move {
-                backups.take(&settings, &configured, &begun_target).await;
+                backups.take(&settings, &configured, &begun_target, &what).await;
             });
             begun.push(target);
         }
         Ok(begun)
+    }
+
+    fn is_free(&self, target: &Target) -> Result<()> {
+        if self.running(target).is_none() {
+            return Ok(());
+        }
+        let Target { server, repository, kind } = target;
+        Err(Error::new(Kind::Conflict, format!("a {} backup of \"{server}\" to \"{repository}\" goes on already", kind.word()))
+            .hint("`pgtend backup list` shows how far it is"))
     }
 
     /// Stops a backup that goes on.
@@ -264,15 +347,27 @@ impl Backups {
         jobs.get(target).and_then(|job| job.progress.as_ref().map(Progress::see))
     }
 
-    /// What goes on for a server.
+    /// What goes on for a server, and for file trees.
     pub fn work(&self, server: &str) -> Vec<Work> {
-        let next = cron::following("backup.schedule", &self.0.config.schedule);
+        let logical = &self.0.config.logical.schedule;
+        let mut all = self.work_of(server, BackupKind::Physical, &self.0.config.schedule);
+        let dumps = self.work_of(server, BackupKind::Logical, logical);
+        if logical != cron::OFF || dumps.iter().any(|work| work.running.is_some() || work.last.is_some()) {
+            all.extend(dumps);
+        }
+        all.extend(self.0.files.iter().flat_map(|files| self.work_of(&owner(&files.name), BackupKind::Files, &files.schedule)));
+        all
+    }
+
+    fn work_of(&self, server: &str, kind: BackupKind, schedule: &str) -> Vec<Work> {
+        let next = cron::following("schedule", schedule);
         let jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let of = |configured: &Configured| {
-            let job = jobs.get(&Target { server: server.to_owned(), repository: configured.name.clone() });
+            let job = jobs.get(&Target { server: server.to_owned(), repository: configured.name.clone(), kind });
             Work {
                 server: server.to_owned(),
                 repository: configured.name.clone(),
+                kind,
                 place: place(configured),
                 running: job.and_then(|job| job.progress.as_ref().map(Progress::see)),
                 last: job.and_then(|job| job.last.clone()),
@@ -282,14 +377,35 @@ impl Backups {
         self.0.config.repository.iter().map(of).collect()
     }
 
+    /// The names of the file trees, as a repository calls them.
+    pub fn trees(&self) -> Vec<String> {
+        self.0.files.iter().map(|files| owner(&files.name)).collect()
+    }
+
     /// Takes away what the retention does not keep; with `dry_run` only tells it.
     ///
     /// # Errors
     /// What the repository says.
     pub async fn expire(&self, configured: &Configured, server: &str, dry_run: bool) -> Result<expire::Expired> {
         let repository = self.repository(configured).await?;
-        let (policy, server) = (policy(configured), server.to_owned());
-        blocking(move || expire::expire(&repository, &server, &policy, dry_run)).await
+        let (policies, server) = (self.policies(configured, server), server.to_owned());
+        blocking(move || expire::expire(&repository, &server, &policies, dry_run)).await
+    }
+
+    /// How long backups of a server, or of a file tree, stay in a repository.
+    fn policies(&self, configured: &Configured, server: &str) -> Policies {
+        let logical = &self.0.config.logical;
+        let physical =
+            policy(configured.keep_count, configured.keep_days, [configured.keep_weekly, configured.keep_monthly, configured.keep_yearly]);
+        let tree = self.0.files.iter().find(|files| Some(files.name.as_str()) == name_of(server));
+        Policies {
+            logical: policy(logical.keep_count, logical.keep_days, [logical.keep_weekly, logical.keep_monthly, logical.keep_yearly]),
+            files: tree.map_or_else(
+                || physical.clone(),
+                |tree| policy(tree.keep_count, tree.keep_days, [tree.keep_weekly, tree.keep_monthly, tree.keep_yearly]),
+            ),
+            physical,
+        }
     }
 
     /// Takes one backup away.
@@ -347,7 +463,7 @@ impl Backups {
         Ok(found)
     }
 
-    /// An open repository: the same that WAL goes to.
+    /// An open repository: the same that WAL goes to. One with a key file is made where there is none.
     ///
     /// # Errors
     /// Why it cannot be opened now.
@@ -365,12 +481,16 @@ fn place(configured: &Configured) -> String {
     configured.path.as_ref().map(|path| path.display().to_string()).or_else(|| configured.url.clone()).unwrap_or_default()
 }
 
-fn policy(configured: &Configured) -> Policy {
-    Policy {
-        count: configured.keep_count as usize,
-        days: configured.keep_days,
-        weekly: configured.keep_weekly as usize,
-        monthly: configured.keep_monthly as usize,
-        yearly: configured.keep_yearly as usize,
+const fn policy(count: u32, days: u32, [weekly, monthly, yearly]: [u32; 3]) -> Policy {
+    Policy { count: count as usize, days, weekly: weekly as usize, monthly: monthly as usize, yearly: yearly as usize }
+}
+
+/// Waits for the next turn of a schedule; false when there is none, or nobody wants it any more.
+async fn turn(key: &str, schedule: &str, ends: &CancellationToken) -> bool {
+    let Some(next) = cron::following(key, schedule) else { return false };
+    let wait = Timestamp::now().duration_until(next);
+    tokio::select! {
+        () = ends.cancelled() => false,
+        () = tokio::time::sleep(wait.unsigned_abs()) => true,
     }
 }

@@ -6,10 +6,12 @@ use super::answer::{Answer, Body, Failed, InPath, Params};
 use super::documents::Which;
 use super::endpoint::{Endpoint, Routes};
 use crate::agent::Server;
-use crate::agent::backups::Work;
+use crate::agent::backups::{What, Work};
+use crate::backup::doctor::doctor;
 use crate::backup::expire::Expired;
 use axum::extract::State;
 use pgtend_model::backup::annotation::Annotations;
+use pgtend_model::backup::doctor::Report;
 use pgtend_model::backup::{BackupHead, Label};
 use pgtend_model::config::api::Role;
 use pgtend_model::error::{Error, Kind, Result};
@@ -20,12 +22,14 @@ use utoipa::{IntoParams, ToSchema};
 pub const BACKUPS: &str = "/api/v1/backups";
 /// Where a retention is applied.
 pub const EXPIRE: &str = "/api/v1/backups/expire";
+/// Where the doctor is.
+pub const DOCTOR: &str = "/api/v1/backups/doctor";
 /// Where a backup is stopped.
 pub const STOP: &str = "/api/v1/backups/stop";
 /// Where the repositories are told.
 pub const REPOSITORIES: &str = "/api/v1/backups/repositories";
 
-/// The backups of a server.
+/// The backups of a server and of the file trees.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BackupList {
     /// Them, by repository, oldest first.
@@ -70,6 +74,18 @@ pub struct NewBackup {
     /// To this repository; to all where none is named.
     #[serde(default)]
     pub repository: Option<String>,
+    /// Whether it is a logical one.
+    #[serde(default)]
+    pub logical: bool,
+    /// Of these databases, where it is logical; of those of the configuration where none is named.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// Without these databases, besides those of the configuration.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Of this file tree instead of a server.
+    #[serde(default)]
+    pub files: Option<String>,
 }
 
 /// A retention to be applied.
@@ -103,6 +119,19 @@ pub struct RepositoryPlaces {
     /// Where copies are restored to for a while.
     #[serde(default)]
     pub scratch_directory: Option<String>,
+    /// How the agent reaches its servers.
+    pub servers: Vec<ServerPlace>,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ServerPlace {
+    /// Its name.
+    pub name: String,
+    /// Its connection string, passwords masked.
+    pub dsn: String,
+    /// The file of its password.
+    pub password_file: Option<String>,
 }
 
 /// Where a repository is.
@@ -120,6 +149,24 @@ pub struct RepositoryPlace {
     pub key_file: String,
     /// The file of its passphrase.
     pub passphrase_file: Option<String>,
+    /// How its bucket is reached.
+    #[serde(default)]
+    pub bucket: Option<BucketPlace>,
+}
+
+/// How a bucket is reached, as the configuration says it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct BucketPlace {
+    /// Address of the service.
+    pub endpoint: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Identifier of the access key; without it, credentials come from the environment.
+    pub access_key_id: Option<String>,
+    /// The file of the secret access key.
+    pub secret_access_key_file: Option<String>,
+    /// The file of authorities that are trusted.
+    pub ca_file: Option<String>,
 }
 
 impl Routes {
@@ -133,7 +180,10 @@ impl Routes {
         let about = "Takes one backup away";
         let delete = Endpoint::delete("/api/v1/backups/{label}", about).needs(Role::Admin).in_path::<InList>().params::<Which>();
         let places = Endpoint::get(REPOSITORIES, "Where the repositories are").needs(Role::Admin).data::<RepositoryPlaces>();
-        self.add(list, list_backups)
+        let about = "What stands between a server and backups that can be trusted, each with its fix. Writes an object to each storage and removes it";
+        let doctor = Endpoint::get(DOCTOR, about).needs(Role::Operator).params::<Which>().data::<Report>();
+        self.add(doctor, show_doctor)
+            .add(list, list_backups)
             .add(run.data::<BackupList>(), run_backup)
             .add(stop.data::<BackupList>(), stop_backup)
             .add(expire.data::<Vec<ExpiredIn>>(), expire_backups)
@@ -147,21 +197,32 @@ async fn list_backups(State(api): State<Api>, Params(which): Params<Which>) -> R
     Ok(Answer::new(list(&api, &server).await))
 }
 
+async fn show_doctor(State(api): State<Api>, Params(which): Params<Which>) -> Result<Answer<Report>, Failed> {
+    let server = api.agent().server(which.server.as_deref())?;
+    Ok(Answer::new(Box::pin(doctor(api.agent(), &server)).await?))
+}
+
 /// A repository that does not answer is told beside the others.
 async fn list(api: &Api, server: &Server) -> BackupList {
     let backups = api.agent().backups();
     let mut list = BackupList { backups: Vec::new(), work: backups.work(server.name()), damaged: Vec::new() };
+    let owners = [vec![server.name().to_owned()], backups.trees()].concat();
     for configured in backups.configured(None).unwrap_or_default() {
-        match backups.list(&configured, server.name()).await {
-            Ok((heads, damaged)) => {
-                let mut notes = backups.annotations(&configured, server.name()).await.unwrap_or_default();
-                list.backups.extend(heads.into_iter().map(|backup| {
-                    let notes = notes.remove(&backup.label).unwrap_or_default();
-                    Listed { repository: configured.name.clone(), backup, notes }
-                }));
-                list.damaged.extend(damaged);
+        for owner in &owners {
+            match backups.list(&configured, owner).await {
+                Ok((heads, damaged)) => {
+                    let mut notes = backups.annotations(&configured, owner).await.unwrap_or_default();
+                    list.backups.extend(heads.into_iter().map(|backup| {
+                        let notes = notes.remove(&backup.label).unwrap_or_default();
+                        Listed { repository: configured.name.clone(), backup, notes }
+                    }));
+                    list.damaged.extend(damaged);
+                }
+                Err(error) => {
+                    list.damaged.push(error);
+                    break;
+                }
             }
-            Err(error) => list.damaged.push(error),
         }
     }
     list
@@ -175,8 +236,15 @@ async fn run_backup(
 ) -> Result<Answer<BackupList>, Failed> {
     let server = api.agent().server(which.server.as_deref())?;
     let settings = api.agent().settings(&server).ok_or_else(|| Error::new(Kind::Conflict, "the server is no longer watched"))?;
-    api.agent().backups().run(&settings, new.repository.as_deref())?;
-    tracing::info!(target: "audit", who = caller.name, server = server.name(), "backup begun");
+    match (&new.files, new.logical) {
+        (Some(name), _) => api.agent().backups().run_tree(name, new.repository.as_deref())?,
+        (None, logical) => {
+            let (databases, exclude) = (new.databases.clone(), new.exclude.clone());
+            let what = if logical { What::Logical { databases, exclude } } else { What::Physical };
+            api.agent().backups().run(&settings, new.repository.as_deref(), &what)?;
+        }
+    }
+    tracing::info!(target: "audit", who = caller.name, server = server.name(), files = new.files, logical = new.logical, "backup begun");
     Ok(Answer::new(list(&api, &server).await))
 }
 
@@ -238,13 +306,32 @@ async fn tell_places(State(api): State<Api>) -> Result<Answer<RepositoryPlaces>,
     let config = api.agent().config();
     let place = |configured: &pgtend_model::config::Repository| RepositoryPlace {
         name: configured.name.clone(),
-        path: configured.path.as_ref().map(|path| path.display().to_string()),
+        path: shown(configured.path.as_ref()),
         url: configured.url.clone(),
         encryption: configured.encryption,
         key_file: crate::backup::open::key_file(configured, &config.agent.state_directory).display().to_string(),
-        passphrase_file: configured.passphrase_file.as_ref().map(|path| path.display().to_string()),
+        passphrase_file: shown(configured.passphrase_file.as_ref()),
+        bucket: configured.url.is_some().then(|| BucketPlace {
+            endpoint: configured.endpoint.clone(),
+            region: configured.region.clone(),
+            access_key_id: configured.access_key_id.clone(),
+            secret_access_key_file: shown(configured.secret_access_key_file.as_ref()),
+            ca_file: shown(configured.ca_file.as_ref()),
+        }),
     };
-    let wal_socket = crate::wal::socket_of(&config).display().to_string();
-    let scratch_directory = config.backup.scratch_directory.as_ref().map(|path| path.display().to_string());
-    Ok(Answer::new(RepositoryPlaces { repositories: config.backup.repository.iter().map(place).collect(), wal_socket, scratch_directory }))
+    let server = |server: &pgtend_model::config::Server| ServerPlace {
+        name: server.name.clone(),
+        dsn: server.dsn.masked(),
+        password_file: shown(server.password_file.as_ref()),
+    };
+    Ok(Answer::new(RepositoryPlaces {
+        repositories: config.backup.repository.iter().map(place).collect(),
+        wal_socket: crate::wal::socket_of(&config).display().to_string(),
+        scratch_directory: shown(config.backup.scratch_directory.as_ref()),
+        servers: config.server.iter().map(server).collect(),
+    }))
+}
+
+fn shown(path: Option<&std::path::PathBuf>) -> Option<String> {
+    path.map(|path| path.display().to_string())
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pgtend_model::backup::retention::{self, Garbage, Policy, Reason};
+use pgtend_model::backup::retention::{self, Garbage, Policies, Reason};
 use pgtend_model::backup::{BackupHead, BackupKind, Label};
 use pgtend_model::error::{Error, Kind, Result, Retry};
 use pgtend_model::pgdata::Lsn;
@@ -35,13 +35,13 @@ pub struct Expired {
 ///
 /// # Errors
 /// `Conflict` when a backup cannot be read, or somebody else expires; what the repository says.
-pub fn expire(repository: &Repository, server: &str, policy: &Policy, dry_run: bool) -> Result<Expired> {
+pub fn expire(repository: &Repository, server: &str, policies: &Policies, dry_run: bool) -> Result<Expired> {
     let now = Timestamp::now();
     let _lock = repository.lock(&format!("expire-{server}"), &format!("expiring of {server}"), now)?;
     let heads = readable(repository, server)?;
     let held: BTreeSet<Label> =
         repository.annotations(server)?.into_iter().filter(|(_, notes)| notes.held).map(|(label, _)| label).collect();
-    let decision = retention::decide(&heads, &held, policy, now, &TimeZone::system());
+    let decision = retention::decide(&heads, &held, policies, now, &TimeZone::system());
     let mut expired = Expired { dry_run, kept: decision.kept.clone(), removed: decision.expired.clone(), ..Expired::default() };
     if !dry_run {
         for label in &decision.expired {
@@ -73,9 +73,14 @@ pub fn delete(repository: &Repository, server: &str, label: Label) -> Result<()>
     }
     let others = readable(repository, server)?.into_iter().filter(|other| other.kind == head.kind && other.label != label).count();
     if others == 0 {
-        return Err(Error::new(Kind::Conflict, format!("{label} is the only backup of \"{server}\""))
+        let (kind, how) = match head.kind {
+            BackupKind::Physical => ("backup", "`pgtend backup run`"),
+            BackupKind::Logical => ("logical backup", "`pgtend backup run --logical`"),
+            BackupKind::Files => ("backup", "`pgtend backup run --files NAME`"),
+        };
+        return Err(Error::new(Kind::Conflict, format!("{label} is the only {kind} of \"{server}\""))
             .at(repository.shown())
-            .hint("take another one first: `pgtend backup run`")
+            .hint(format!("take another one first: {how}"))
             .retry(Retry::Never));
     }
     repository.remove_backup(server, label)

@@ -6,13 +6,16 @@ pub mod adopt;
 pub mod check;
 pub mod copy;
 pub mod cron;
+pub mod doctor;
 pub mod expire;
+pub mod logical;
 pub mod open;
 mod pages;
 pub mod progress;
 pub mod repo_verify;
 pub mod restore;
 pub mod take;
+pub mod tree;
 mod wal_needed;
 
 pub use progress::{Phase, Progress};

@@ -23,11 +23,21 @@ pub enum Phase {
     Recovering,
     /// Objects are read and proved.
     Verifying,
+    /// Another backup of the same server goes on.
+    Queued,
 }
 
 impl Phase {
-    const ALL: [Self; 7] =
-        [Self::Starting, Self::Copying, Self::WaitingForWal, Self::Publishing, Self::Restoring, Self::Recovering, Self::Verifying];
+    const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Copying,
+        Self::WaitingForWal,
+        Self::Publishing,
+        Self::Restoring,
+        Self::Recovering,
+        Self::Verifying,
+        Self::Queued,
+    ];
 
     /// For people.
     pub const fn text(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Phase {
             Self::Restoring => "restoring",
             Self::Recovering => "replaying WAL",
             Self::Verifying => "verifying",
+            Self::Queued => "waiting for another backup to end",
         }
     }
 }

@@ -322,19 +322,7 @@ fn entry(path: &Path, file_type: FileType, mode: u32) -> Result<FileEntry> {
             .at(path.display().to_string())
             .hint("PostgreSQL makes no such files: move it elsewhere")
     })?;
-    Ok(FileEntry {
-        path: path.to_owned(),
-        file_type,
-        mode,
-        bytes: 0,
-        modified_ns: 0,
-        changed_ns: 0,
-        inode: 0,
-        target: String::new(),
-        crc32c: 0,
-        extents: Vec::new(),
-        sizes: Vec::new(),
-    })
+    Ok(FileEntry { path: path.to_owned(), file_type, mode, ..FileEntry::default() })
 }
 
 /// Files that are made of what is in memory.

@@ -6,11 +6,13 @@ use super::output::{Cell, Table, Tabular, Tone, print};
 use super::progress_bar;
 use super::{Global, source};
 use crate::agent::backups::{Ended, Work};
-use crate::api::backups::{BACKUPS, BackupList, EXPIRE, Expire, ExpiredIn, Listed, NewBackup, STOP};
+use crate::api::backups::{BACKUPS, BackupList, DOCTOR, EXPIRE, Expire, ExpiredIn, Listed, NewBackup, STOP};
 use crate::client::Client;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use pgtend_model::backup::Label;
+use pgtend_model::backup::doctor::{Report, State};
+use pgtend_model::backup::tree::{name_of, owner};
+use pgtend_model::backup::{BackupHead, BackupKind, Label};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::{show_bytes, show_seconds};
 use std::collections::HashMap;
@@ -18,6 +20,9 @@ use std::time::Duration;
 
 /// How often the agent is asked how far it is.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// A backup was taken, and something that should be in it is not.
+const INCOMPLETE: u8 = 2;
 
 /// Takes backups, and tells what there is of them
 ///
@@ -32,6 +37,7 @@ pub(super) struct Backup {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    Doctor(Doctor),
     List(List),
     Show(Show),
     Stop(Stop),
@@ -47,9 +53,32 @@ struct Run {
     /// To this repository only
     #[arg(long, value_name = "NAME")]
     repository: Option<String>,
+    /// A logical one: what pg_dump writes of every database, and roles
+    #[arg(long, conflicts_with = "files")]
+    logical: bool,
+    /// Of this database only; * stands for anything
+    #[arg(long = "database", value_name = "NAME", requires = "logical")]
+    databases: Vec<String>,
+    /// Without this database; * stands for anything
+    #[arg(long, value_name = "NAME", requires = "logical")]
+    exclude: Vec<String>,
+    /// Of this file tree of the configuration instead
+    #[arg(long, value_name = "NAME")]
+    files: Option<String>,
     /// Do not wait for its end
     #[arg(long)]
     no_wait: bool,
+}
+
+/// Says what stands in the way of backups, and of getting back, each with its fix
+///
+/// Connection, rights, archiving, files, programs, room, storages (an object is written and removed), keys, age and soundness of what is there. Ends with 0 when
+/// nothing is wrong, with 1 when something will be (warn), with 2 when something is (fail). What could not be found out is told and counts for nothing.
+#[derive(Debug, Args)]
+struct Doctor {
+    /// Only what is not well
+    #[arg(long)]
+    quiet: bool,
 }
 
 /// Lists the backups there are, and what goes on
@@ -101,6 +130,12 @@ impl Backup {
             Command::Run(command) => return command.run(&client, server, global).await,
             Command::Annotate(command) => return command.run(&client, server, global).await,
             Command::Check(command) => return command.run(&client, server, global).await,
+            Command::Doctor(Doctor { quiet }) => {
+                let mut report: Report = client.get_of(DOCTOR, server).await?;
+                report.checks.retain(|check| !quiet || check.state != State::Ok);
+                print(&report, global.format)?;
+                return Ok(report.exit_code());
+            }
             Command::List(_) => print(&client.get_of::<BackupList>(BACKUPS, server).await?, global.format)?,
             Command::Show(Show { label }) => print(&show(&client, server, *label).await?, global.format)?,
             Command::Stop(_) => print(&client.post::<BackupList>(STOP, server, &()).await?, global.format)?,
@@ -129,9 +164,9 @@ async fn show(client: &Client, server: Option<&str>, label: Label) -> Result<Sho
 
 /// Takes a backup in every repository and waits for it, for commands that want one before they begin; its name.
 pub(super) async fn take(client: &Client, server: Option<&str>) -> Result<String> {
-    let run = Run { repository: None, no_wait: false };
+    let run = Run { repository: None, logical: false, databases: Vec::new(), exclude: Vec::new(), files: None, no_wait: false };
     let before: BackupList = client.get_of(BACKUPS, server).await?;
-    let _: BackupList = client.post(BACKUPS, server, &NewBackup { repository: None }).await?;
+    let _: BackupList = client.post(BACKUPS, server, &NewBackup::default()).await?;
     let ended = run.follow(client, server, &before.work).await?;
     if let Some(error) = ended.iter().find_map(|ended| ended.error.clone()) {
         return Err(error);
@@ -143,7 +178,13 @@ pub(super) async fn take(client: &Client, server: Option<&str>) -> Result<String
 impl Run {
     async fn run(&self, client: &Client, server: Option<&str>, global: &Global) -> Result<u8> {
         let before: BackupList = client.get_of(BACKUPS, server).await?;
-        let body = NewBackup { repository: self.repository.clone() };
+        let body = NewBackup {
+            repository: self.repository.clone(),
+            logical: self.logical,
+            databases: self.databases.clone(),
+            exclude: self.exclude.clone(),
+            files: self.files.clone(),
+        };
         let begun: BackupList = client.post(BACKUPS, server, &body).await?;
         if self.no_wait {
             print(&begun, global.format)?;
@@ -151,29 +192,42 @@ impl Run {
         }
         let ended = self.follow(client, server, &before.work).await?;
         let failed = ended.iter().find_map(|ended| ended.error.clone());
-        let labels: Vec<Label> = ended.iter().filter_map(|ended| ended.backup.as_ref().map(|head| head.label)).collect();
+        let labels: Vec<(String, Label)> =
+            ended.iter().filter_map(|ended| ended.backup.as_ref().map(|head| (head.server.clone(), head.label))).collect();
         let list: BackupList = client.get_of(BACKUPS, server).await?;
-        let taken: Vec<Listed> = list.backups.into_iter().filter(|listed| labels.contains(&listed.backup.label)).collect();
+        let is_ours =
+            |listed: &Listed| labels.iter().any(|(server, label)| *server == listed.backup.server && *label == listed.backup.label);
+        let taken: Vec<Listed> = list.backups.into_iter().filter(is_ours).collect();
+        let is_complete = taken.iter().all(|listed| listed.backup.warning_count == 0);
         if !taken.is_empty() {
             print(&Shown(taken), global.format)?;
         }
-        failed.map_or(Ok(0), Err)
+        failed.map_or(Ok(if is_complete { 0 } else { INCOMPLETE }), Err)
+    }
+
+    /// Whether this is what was asked for.
+    fn means(&self, work: &Work) -> bool {
+        let here = self.repository.as_ref().is_none_or(|name| *name == work.repository);
+        here && match &self.files {
+            Some(name) => work.server == owner(name),
+            None => work.kind == if self.logical { BackupKind::Logical } else { BackupKind::Physical },
+        }
     }
 
     /// Waits until every repository has its backup, or an error, with a bar where somebody looks.
     async fn follow(&self, client: &Client, server: Option<&str>, before: &[Work]) -> Result<Vec<Ended>> {
         let last = |work: &Work| work.last.as_ref().map(|ended| ended.at);
-        let before: HashMap<&str, Option<Timestamp>> = before.iter().map(|work| (work.repository.as_str(), last(work))).collect();
+        let before: HashMap<&str, Option<Timestamp>> =
+            before.iter().filter(|work| self.means(work)).map(|work| (work.repository.as_str(), last(work))).collect();
         let bar = progress_bar::bar();
         loop {
             let now: BackupList = client.get_of(BACKUPS, server).await?;
-            let asked = |work: &&Work| self.repository.as_ref().is_none_or(|name| *name == work.repository);
-            let ours: Vec<&Work> = now.work.iter().filter(asked).collect();
+            let ours: Vec<&Work> = now.work.iter().filter(|work| self.means(work)).collect();
             if let Some(seen) = ours.iter().find_map(|work| work.running.as_ref()) {
                 progress_bar::show(&bar, seen);
             }
             let is_over = |work: &&Work| work.running.is_none() && last(work) > before.get(work.repository.as_str()).copied().flatten();
-            if ours.iter().all(is_over) {
+            if !ours.is_empty() && ours.iter().all(is_over) {
                 bar.finish_and_clear();
                 return Ok(ours.iter().filter_map(|work| work.last.clone()).collect());
             }
@@ -225,7 +279,7 @@ impl Tabular for BackupList {
 }
 
 fn backups(listed: &[Listed]) -> Table {
-    let columns = ["backup", "repository", "kind", ">took", ">size", ">new", ">stored", "WAL from", "to", "pages"];
+    let columns = ["backup", "repository", "kind", ">took", ">size", ">new", ">stored", "WAL from", "to", "checked"];
     let mut table = Table::new("Backups", &columns);
     table.empty = "There is no backup. `pgtend backup run` takes one.".to_owned();
     for Listed { repository, backup, notes } in listed {
@@ -233,28 +287,35 @@ fn backups(listed: &[Listed]) -> Table {
         table.push::<Cell>([
             if notes.held { Cell::new(format!("{label} held"), Tone::Warn) } else { label.into() },
             repository.clone().into(),
-            kind(backup.kind).into(),
+            kind(backup).into(),
             show_seconds(backup.duration_seconds()).into(),
             bytes(backup.bytes).into(),
             bytes(backup.new_bytes).into(),
             bytes(backup.stored_bytes).into(),
             backup.start_wal.clone().into(),
             backup.stop_wal.clone().into(),
-            pages(backup),
+            checked(backup),
         ]);
     }
     table
 }
 
-const fn kind(kind: pgtend_model::backup::BackupKind) -> &'static str {
-    match kind {
-        pgtend_model::backup::BackupKind::Physical => "physical",
-        pgtend_model::backup::BackupKind::Logical => "logical",
-        pgtend_model::backup::BackupKind::Files => "files",
+fn kind(backup: &BackupHead) -> String {
+    match (backup.kind, &backup.dump) {
+        (BackupKind::Files, _) => format!("files {}", name_of(&backup.server).unwrap_or(&backup.server)),
+        (BackupKind::Logical, Some(dump)) => format!("logical ({})", dump.databases.len()),
+        (kind, _) => kind.word().to_owned(),
     }
 }
 
-fn pages(backup: &pgtend_model::backup::BackupHead) -> Cell {
+/// What was found wrong on the way.
+fn checked(backup: &BackupHead) -> Cell {
+    if backup.warning_count > 0 {
+        return Cell::new(format!("{} NOT IN IT", backup.warning_count), Tone::Bad);
+    }
+    if backup.kind != BackupKind::Physical {
+        return Cell::new(format!("{} files", backup.files), Tone::Good);
+    }
     let checksums = &backup.checksums;
     match (checksums.enabled, checksums.wrong_pages) {
         (false, _) => Cell::new("no checksums", Tone::Dim),
@@ -268,18 +329,7 @@ impl Tabular for Shown {
         let mut tables = vec![backups(&self.0)];
         for Listed { repository, backup, notes } in &self.0 {
             let mut facts = Table::new(&format!("{} in {repository}", backup.label), &["what", "value"]);
-            let rows = [
-                ("system identifier", backup.system_identifier.clone()),
-                ("PostgreSQL", backup.postgresql_version.to_string()),
-                ("started", backup.started.to_string()),
-                ("finished", backup.finished.to_string()),
-                ("timeline", backup.timeline.to_string()),
-                ("replay from", backup.start_lsn.to_string()),
-                ("consistent at", backup.stop_lsn.to_string()),
-                ("taken from", if backup.from_standby { "a standby" } else { "the primary" }.to_owned()),
-                ("files", backup.files.to_string()),
-            ];
-            rows.into_iter().for_each(|(name, value)| facts.push([name.to_owned(), value]));
+            facts_of(backup).into_iter().for_each(|(name, value)| facts.push([name.to_owned(), value]));
             for tablespace in &backup.tablespaces {
                 facts.push([format!("tablespace {}", tablespace.oid), tablespace.path.clone()]);
             }
@@ -289,8 +339,23 @@ impl Tabular for Shown {
             for (key, value) in &notes.annotations {
                 facts.push([format!("annotation {key}"), value.clone()]);
             }
+            for database in backup.dump.iter().flat_map(|dump| &dump.databases) {
+                let extensions: Vec<&str> = database.extensions.iter().map(|extension| extension.name.as_str()).collect();
+                let value = format!(
+                    "{}, {}, {}, of {}: {}",
+                    bytes(database.bytes),
+                    database.encoding,
+                    database.collate,
+                    database.owner,
+                    extensions.join(", ")
+                );
+                facts.push([format!("database {}", database.name), value]);
+            }
             for page in &backup.checksums.wrong {
                 facts.push([Cell::new("wrong page", Tone::Bad), Cell::from(page.clone())]);
+            }
+            for warning in &backup.warnings {
+                facts.push([Cell::new("not in it", Tone::Bad), Cell::from(warning.clone())]);
             }
             for note in &backup.notes {
                 facts.push(["note".to_owned(), note.clone()]);
@@ -298,6 +363,60 @@ impl Tabular for Shown {
             tables.push(facts);
         }
         tables
+    }
+}
+
+fn facts_of(backup: &BackupHead) -> Vec<(&'static str, String)> {
+    let mut rows =
+        vec![("started", backup.started.to_string()), ("finished", backup.finished.to_string()), ("files", backup.files.to_string())];
+    if backup.kind == BackupKind::Files {
+        rows.extend([("host", backup.host.clone()), ("paths", backup.roots.join(", "))]);
+        return rows;
+    }
+    rows.extend([
+        ("system identifier", backup.system_identifier.clone()),
+        ("PostgreSQL", backup.postgresql_version.to_string()),
+        ("taken from", if backup.from_standby { "a standby" } else { "the primary" }.to_owned()),
+    ]);
+    match &backup.dump {
+        None => rows.extend([
+            ("timeline", backup.timeline.to_string()),
+            ("replay from", backup.start_lsn.to_string()),
+            ("consistent at", backup.stop_lsn.to_string()),
+        ]),
+        Some(dump) => {
+            rows.extend([
+                ("pg_dump", dump.pg_dump.clone()),
+                ("snapshots between", format!("{} and {}", backup.start_lsn, backup.stop_lsn)),
+            ]);
+            if !dump.left_out.is_empty() {
+                rows.push(("left out", dump.left_out.join(", ")));
+            }
+        }
+    }
+    rows
+}
+
+impl Tabular for Report {
+    fn tables(&self) -> Vec<Table> {
+        let mut table = Table::new("Doctor", &["state", "check", "of", "what was found", "what to do"]);
+        table.empty = "Nothing is wrong.".to_owned();
+        for check in &self.checks {
+            let state = match check.state {
+                State::Ok => Cell::new("ok", Tone::Good),
+                State::Unknown => Cell::new("unknown", Tone::Dim),
+                State::Warn => Cell::new("WARN", Tone::Warn),
+                State::Fail => Cell::new("FAIL", Tone::Bad),
+            };
+            table.push::<Cell>([
+                state,
+                check.id.clone().into(),
+                check.subject.clone().into(),
+                check.found.clone().into(),
+                check.fix.clone().into(),
+            ]);
+        }
+        vec![table]
     }
 }
 

@@ -30,6 +30,7 @@ mod repo;
 mod report_file;
 mod repository;
 mod restore;
+mod restore_contents;
 
 mod session_table;
 mod signal;
@@ -63,8 +64,10 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done; for status and ping: the server answers
-   1  not all of it was done: a session was refused or had changed, or nobody said yes; verify: something is damaged; recover: something is lost
-   2  status: a server does not answer; verify: no damage found, but not all could be checked; recover: the copy does not run
+   1  not all of it was done: a session was refused or had changed, or nobody said yes; verify: something is damaged; recover: something is lost;
+      backup doctor: a warning
+   2  status: a server does not answer; verify: no damage found, but not all could be checked; recover: the copy does not run;
+      backup run: not all is in the backup; backup doctor: a failure
   64  the command line makes no sense       66  what was named does not exist
   65  the state of things does not allow it 69  agent or server cannot be reached
   70  a defect of pgtend                    71  the operating system said no

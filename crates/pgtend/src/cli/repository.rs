@@ -1,13 +1,15 @@
 //! Which repository a command means: that of the agent, or one that it opens by itself.
 
 use super::{Global, source};
-use crate::api::backups::{REPOSITORIES, RepositoryPlace, RepositoryPlaces};
+use crate::api::backups::{REPOSITORIES, RepositoryPlace, RepositoryPlaces, ServerPlace};
 use crate::backup::open::open;
 use crate::blocking::blocking;
 use crate::wal::socket_of;
 use clap::Args;
-use pgtend_model::config::{Encryption, Repository as Configured, parse};
+use pgtend_model::backup::tree::name_of;
+use pgtend_model::config::{Effective, Encryption, Repository as Configured, parse};
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_postgres::connect::{Environment, Target};
 use pgtend_store::repo::Repository;
 use std::path::{Path, PathBuf};
 
@@ -65,14 +67,47 @@ impl From {
 
     /// The repository, and the server's name in it.
     pub(super) async fn open(&self, global: &Global) -> Result<Opened> {
-        let (configured, state, wal_socket) = self.configured(global).await?;
-        let repository = blocking(move || open(&configured, &state)).await?;
-        let looked = repository.clone();
-        let server = match &global.server {
-            Some(server) => server.clone(),
-            None => only(&blocking(move || looked.servers()).await?, &repository)?,
-        };
+        let (repository, wal_socket) = self.repository(global).await?;
+        readable(&repository)?;
+        let server = server(global, &repository).await?;
         Ok(Opened { repository, server, wal_socket })
+    }
+
+    /// The repository, whatever is in it, and where an agent brings its WAL.
+    pub(super) async fn repository(&self, global: &Global) -> Result<(Repository, Option<PathBuf>)> {
+        let (configured, state, wal_socket) = self.configured(global).await?;
+        Ok((blocking(move || open(&configured, &state)).await?, wal_socket))
+    }
+
+    /// How the server is reached that something is restored into.
+    pub(super) async fn target(&self, global: &Global) -> Result<Target> {
+        let environment = Environment::from_process();
+        if let Some(dsn) = &global.connection {
+            return Target::resolve(Some(dsn), &environment);
+        }
+        let unknown = || Error::new(Kind::Usage, "into which server?").hint("name it: --connection \"host=… user=…\"");
+        let servers = match (&self.from, &self.config) {
+            (Some(_), _) => return Err(unknown()),
+            (None, Some(path)) => {
+                let servers = read(path)?.server;
+                servers
+                    .into_iter()
+                    .map(|server| ServerPlace {
+                        name: server.name,
+                        dsn: server.dsn.expose().to_owned(),
+                        password_file: server.password_file.map(|path| path.display().to_string()),
+                    })
+                    .collect()
+            }
+            (None, None) => source::agent(global)?.get::<RepositoryPlaces>(REPOSITORIES).await?.servers,
+        };
+        let place = one(servers, global.server.as_deref(), |place| &place.name)?;
+        let target = Target::resolve(Some(&place.dsn), &environment)
+            .map_err(|error| error.hint("name the server by --connection: its password is not told"))?;
+        let Some(file) = place.password_file else { return Ok(target) };
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| Error::new(Kind::System, format!("the password cannot be read: {error}")).at(file))?;
+        Ok(target.with_password(text.lines().next().unwrap_or_default()))
     }
 
     async fn configured(&self, global: &Global) -> Result<(Configured, PathBuf, Option<PathBuf>)> {
@@ -80,10 +115,7 @@ impl From {
             return Ok((self.of_directory(path), PathBuf::from("/"), None));
         }
         if let Some(path) = &self.config {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string())
-            })?;
-            let config = parse(&text, &path.display().to_string())?.effective;
+            let config = read(path)?;
             let (state, socket) = (config.agent.state_directory.clone(), socket_of(&config));
             let configured = one(config.backup.repository, self.repository.as_deref(), |configured| &configured.name)?;
             return Ok((configured, state, Some(socket)));
@@ -118,8 +150,37 @@ impl From {
     }
 }
 
-fn only(servers: &[String], repository: &Repository) -> Result<String> {
-    match servers {
+/// Whether what is in the repository can be read here.
+///
+/// # Errors
+/// `Authentication` when this host only writes.
+pub(super) fn readable(repository: &Repository) -> Result<()> {
+    if repository.reads() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Authentication, "this host writes to the repository for its recipients, and does not read it")
+        .at(repository.shown())
+        .hint("restore with the key of a recipient: --from DIR --key-file FILE"))
+}
+
+/// The server that is named, or the only one of the repository.
+pub(super) async fn server(global: &Global, repository: &Repository) -> Result<String> {
+    let looked = repository.clone();
+    match &global.server {
+        Some(server) => Ok(server.clone()),
+        None => only(blocking(move || looked.servers()).await?, repository),
+    }
+}
+
+fn read(path: &Path) -> Result<Effective> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string()))?;
+    Ok(parse(&text, &path.display().to_string())?.effective)
+}
+
+fn only(mut servers: Vec<String>, repository: &Repository) -> Result<String> {
+    servers.retain(|server| name_of(server).is_none());
+    match servers.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(Error::new(Kind::NotFound, "the repository has no backups at all")
             .at(repository.shown())
@@ -129,7 +190,13 @@ fn only(servers: &[String], repository: &Repository) -> Result<String> {
 }
 
 fn of_place(place: RepositoryPlace) -> Configured {
+    let bucket = place.bucket.unwrap_or_default();
     Configured {
+        endpoint: bucket.endpoint,
+        region: bucket.region,
+        access_key_id: bucket.access_key_id,
+        secret_access_key_file: bucket.secret_access_key_file.map(PathBuf::from),
+        ca_file: bucket.ca_file.map(PathBuf::from),
         path: place.path.map(PathBuf::from),
         url: place.url,
         encryption: place.encryption,

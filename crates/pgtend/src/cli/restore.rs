@@ -4,6 +4,7 @@ use super::Global;
 use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
 use super::progress_bar::{self, watched};
 use super::repository::{From, Opened};
+use super::restore_contents::{Asked, Contents};
 use super::when::when;
 use crate::backup::Progress;
 use crate::backup::restore::recover::Recovered;
@@ -21,7 +22,7 @@ use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_postgres::process::os_user::OsUser;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Brings a backup back, and replays WAL up to where you want
 ///
@@ -30,9 +31,9 @@ use std::path::PathBuf;
 /// else can reach, and then stopped: start the directory as you like.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
-    /// The new data directory, or with --delta the damaged one
-    #[arg(long, value_name = "DIR")]
-    into: PathBuf,
+    /// The new data directory, or with --delta the damaged one; for a file tree or a whole logical backup, where its files go
+    #[arg(long, value_name = "DIR", required_unless_present = "into_db")]
+    into: Option<PathBuf>,
     /// Up to the last commit before this instant: 2026-11-21T03:12:00Z, "2026-11-21 03:12", 03:12, -1h
     #[arg(long, value_name = "TIME", group = "where", allow_hyphen_values = true)]
     to: Option<String>,
@@ -88,6 +89,8 @@ pub(super) struct Restore {
     #[arg(long, value_name = "DIR")]
     bindir: Option<PathBuf>,
     #[command(flatten)]
+    contents: Contents,
+    #[command(flatten)]
     from: From,
 }
 
@@ -139,6 +142,16 @@ struct Told {
 
 impl Restore {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
+        let asked = Asked {
+            from: &self.from,
+            into: self.into.as_deref().unwrap_or(Path::new("")),
+            backup: self.backup,
+            workers: usize::from(self.workers),
+            dry_run: self.dry_run,
+        };
+        if self.contents.run(global, &asked).await? {
+            return Ok(0);
+        }
         let from = self.from.open(global).await?;
         let user = OsUser::choose(self.os_user.as_deref())?;
         let run = Run {
@@ -146,7 +159,7 @@ impl Restore {
             server: from.server.clone(),
             system_identifier: None,
             wanted: Wanted { target: self.target()?, backup: self.backup, timeline: self.timeline },
-            into: self.into.clone(),
+            into: self.into.clone().unwrap_or_default(),
             delta: self.delta,
             databases: BTreeSet::new(),
             tablespace_map: self.tablespaces.iter().cloned().collect(),

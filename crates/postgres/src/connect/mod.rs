@@ -10,6 +10,7 @@ mod dsn;
 mod environment;
 pub mod error;
 mod host;
+mod libpq;
 mod open;
 mod parameters;
 mod passfile;
@@ -25,6 +26,7 @@ mod values;
 mod version;
 
 pub use environment::Environment;
+pub use libpq::libpq_names;
 pub use ping::{Ping, ping};
 pub use reference::reference;
 pub use session::{Limits, Session};

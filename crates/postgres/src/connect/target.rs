@@ -15,7 +15,7 @@ use tokio_postgres::config::ChannelBinding;
 
 /// Text that shows itself as `***`.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+pub(super) struct Secret(pub(super) String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,8 +67,10 @@ pub struct Target {
     pub(super) channel_binding: ChannelBinding,
     pub(super) tls: TlsSettings,
     pub(super) tcp: Tcp,
-    password: Option<Secret>,
-    passfile: Option<PathBuf>,
+    pub(super) password: Option<Secret>,
+    pub(super) passfile: Option<PathBuf>,
+    /// What was given, without the password, for programs that connect by libpq.
+    pub(super) given: Settings,
 }
 
 impl Target {
@@ -118,6 +120,7 @@ impl Target {
             },
             password: owned("password").map(Secret),
             passfile: owned("passfile").map(PathBuf::from).or_else(|| environment.in_home(".pgpass")),
+            given: settings.iter().filter(|(name, _)| **name != "password").map(|(name, value)| (*name, value.clone())).collect(),
         })
     }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub const MAJORS: std::ops::RangeInclusive<u16> = 13..=18;
 
 /// Where distributions and the project itself put the programs. `*` stands for one name or a part of it.
-const USUAL_PLACES: &[&str] = &[
+pub(super) const USUAL_PLACES: &[&str] = &[
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
     "/usr/lib/postgresql*/bin",
@@ -92,7 +92,7 @@ fn candidates(user: &OsUser) -> Vec<PathBuf> {
 }
 
 /// The directories that a pattern with one `*` stands for.
-fn expand(pattern: &str) -> Vec<PathBuf> {
+pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else { return vec![pattern.into()] };
     let Some((parent, prefix)) = before.rsplit_once('/') else { return Vec::new() };
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
@@ -130,14 +130,14 @@ fn examine(bindir: &Path, user: &OsUser) -> Result<Installation, String> {
 }
 
 /// Major and version from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, `… 18beta1`, `… 19devel`.
-fn parse_version(said: &str) -> Option<(u16, String)> {
+pub(super) fn parse_version(said: &str) -> Option<(u16, String)> {
     let version = said.split_once("(PostgreSQL) ")?.1.split_whitespace().next()?;
     let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
     Some((version[..digits].parse().ok()?, version.to_owned()))
 }
 
 /// Orders versions; a release stands above its betas.
-fn sort_key(version: &str) -> (u32, u32, String) {
+pub(super) fn sort_key(version: &str) -> (u32, u32, String) {
     let (major, minor) = version.split_once('.').unwrap_or((version, ""));
     let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
     (number(major), if minor.is_empty() { 0 } else { 1 + number(minor) }, version.to_owned())

@@ -3,6 +3,7 @@
 //! Everything here blocks (a child process, a file, `/proc`); asynchronous callers give it a thread. Nothing here decides whether a
 //! thing should be done: the plan does, in `pgtend_model`.
 
+pub mod clients;
 pub mod create;
 pub mod find;
 mod install_hint;

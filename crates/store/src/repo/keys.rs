@@ -17,6 +17,7 @@ const PASSPHRASE: &str = "keys/passphrase";
 const PLAIN: &str = "plain";
 const ID_CONTEXT: &str = "pgtend repository v1 extent ids";
 const DOCUMENT_CONTEXT: &str = "pgtend repository v1 documents";
+const CUTTING_CONTEXT: &str = "pgtend repository v1 cutting";
 
 /// How a repository is encrypted, and by what this host may open it.
 pub enum Access {
@@ -104,6 +105,7 @@ pub struct KeyRing {
     meta_id: RandomId,
     id_key: [u8; 32],
     document_key: [u8; 32],
+    cutting_key: [u8; 32],
     /// Keys that could be opened, by their id.
     data: Mutex<HashMap<RandomId, [u8; 32]>>,
     writing: Mutex<Option<RandomId>>,
@@ -208,10 +210,16 @@ impl KeyRing {
             meta_id,
             id_key: blake3::derive_key(ID_CONTEXT, meta),
             document_key: blake3::derive_key(DOCUMENT_CONTEXT, meta),
+            cutting_key: blake3::derive_key(CUTTING_CONTEXT, meta),
             data: Mutex::default(),
             writing: Mutex::default(),
             opener,
         }
+    }
+
+    /// The seed by which content is cut in this repository.
+    pub fn cutting_seed(&self) -> u64 {
+        self.cutting_key.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The name of this content in this repository.

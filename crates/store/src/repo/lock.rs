@@ -215,6 +215,28 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// Every lock that is held, by name, and whether its holder is gone.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn locks(&self) -> Result<Vec<(String, Holder, bool)>> {
+        let mut names: Vec<String> =
+            self.storage.list(BELOW)?.iter().filter_map(|object| parse(&object.key).map(|(name, _)| name.to_owned())).collect();
+        names.dedup();
+        let now = self.storage_now()?;
+        let mut locks = Vec::new();
+        for name in names {
+            let Ok(Some(held)) = self.last_holding(&name) else { continue };
+            if !held.holder.free {
+                let left_over = now.duration_since(held.renewed) >= LEASE || held.holder.is_dead();
+                locks.push((name, held.holder, left_over));
+            }
+        }
+        Ok(locks)
+    }
+}
+
 /// The holdings of a lock, the last one at the end.
 fn holdings(storage: &dyn Storage, name: &str) -> Result<Vec<(u64, Object)>> {
     let mut found: Vec<(u64, Object)> = storage

@@ -4,6 +4,7 @@
 
 pub mod backups;
 mod codec;
+pub mod cutting;
 mod damage;
 pub mod document;
 pub mod gc;

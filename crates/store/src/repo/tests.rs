@@ -335,13 +335,9 @@ fn publish(repository: &Repository, second: i64, extents: &[[u8; 32]]) -> pgtend
         file_type: FileType::File,
         mode: 0o600,
         bytes: extents.len() as u64 * 1000,
-        modified_ns: 0,
-        changed_ns: 0,
-        inode: 0,
-        target: String::new(),
-        crc32c: 0,
         extents: extents.iter().map(|id| Extent { id: *id, crc32c: 0 }).collect(),
         sizes: vec![1000; extents.len()],
+        ..FileEntry::default()
     };
     repository.publish(&head, &[file]).unwrap();
     head.label

@@ -109,7 +109,7 @@ impl Files<'_> {
             match entry.file_type {
                 FileType::Directory => make(&path, entry.mode)?,
                 FileType::Link => self.link(entry)?,
-                FileType::File => continue,
+                FileType::File | FileType::HardLink | FileType::Pipe => continue,
             }
             if entry.file_type == FileType::Directory {
                 self.user.own(&path)?;

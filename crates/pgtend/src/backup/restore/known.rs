@@ -1,5 +1,6 @@
 //! What a repository has of a server, for the plan.
 
+use pgtend_model::backup::BackupKind;
 use pgtend_model::backup::restore_plan::{Archived, Known};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::wal::{History, SegmentSize, WalFile};
@@ -15,6 +16,7 @@ pub fn known(repository: &Repository, server: &str, system_identifier: Option<&s
     for error in &damaged {
         tracing::error!(error = error.what, place = error.place, "a backup cannot be read");
     }
+    backups.retain(|head| head.kind == BackupKind::Physical);
     let newest = backups.last().map(|head| head.system_identifier.clone());
     let Some(identifier) = system_identifier.map(str::to_owned).or(newest) else { return Err(none(repository, server, damaged)) };
     backups.retain(|head| head.system_identifier == identifier);
