@@ -34,6 +34,8 @@ pub struct Facts {
     pub lost_tablespaces: Vec<(String, String)>,
     /// Commit states and the like.
     pub slru: Vec<Slru>,
+    /// First and last number of the files in `pg_xact`, `pg_multixact/offsets` and `pg_multixact/members`.
+    pub slru_spans: [Option<(u64, u64)>; 3],
     /// Small files whose contents cannot be: path and why.
     pub damaged_files: Vec<(String, String)>,
     /// Databases without a `PG_VERSION`: paths of those files.

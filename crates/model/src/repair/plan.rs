@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What there is to mend with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Means {
-    /// Whether the server runs and answers.
+    /// Whether the server runs.
     pub runs: bool,
+    /// Whether it could be asked.
+    pub answers: bool,
     /// Whether it is a standby.
     pub standby: bool,
     /// Whether there is a backup of this cluster.
@@ -160,7 +162,7 @@ fn ladder(hurt: &Hurt, damage: &[&Damage], means: Means, asked: Asked) -> Vec<St
             vec![looked.by_hand("the init fork of an unlogged relation: alter table … set logged, then set unlogged again, makes it anew")]
         }
         (Fork::Main, Some(RelationKind::Index)) => vec![looked.reindex()],
-        (Fork::Main, Some(RelationKind::MaterializedView)) if means.runs => vec![looked.refresh()],
+        (Fork::Main, Some(RelationKind::MaterializedView)) if means.answers => vec![looked.refresh()],
         (Fork::Main, _) if whole_file => {
             vec![
                 looked.by_hand("a file is missing or cut off: bring the table back (pgtend restore-table), or the server (pgtend restore)"),
@@ -184,6 +186,12 @@ impl Looked<'_> {
     fn no_sql(&self) -> Option<String> {
         if !self.means.runs {
             return Some("the server has to run for this: start it, then run repair again".to_owned());
+        }
+        if !self.means.answers {
+            return Some(
+                "the server runs, but could not be asked: say with --connection how to connect as the table's owner or a superuser"
+                    .to_owned(),
+            );
         }
         if self.means.standby {
             return Some(
@@ -255,7 +263,7 @@ impl Looked<'_> {
     fn restore(&self) -> Step {
         let why = format!("pages {} come back from the backup, rolled forward by the WAL since", shown(&self.pages));
         let risk = "none: the damaged pages are kept aside, and what is put in place is compared first";
-        let lockable = self.kind == Some(RelationKind::Table) && !self.is_catalog;
+        let lockable = self.means.answers && self.kind == Some(RelationKind::Table) && !self.is_catalog;
         let waits = match (self.means.runs, self.asked.online && lockable) {
             (false, _) | (true, true) => None,
             (true, false) => Some(self.stop_or_online(lockable)),

@@ -5,8 +5,8 @@ use super::plan::{Action, Asked, Means, Step, plan};
 use crate::pgdata::{Fork, Lsn, RelationFile};
 use crate::verify::{Checked, Damage, DamageKind, Depth, RelationKind, RelationName, ServerState, Verdict, Verification};
 
-const RUNS: Means = Means { runs: true, standby: false, backup: true };
-const STOPPED: Means = Means { runs: false, ..RUNS };
+const RUNS: Means = Means { runs: true, answers: true, standby: false, backup: true };
+const STOPPED: Means = Means { runs: false, answers: false, ..RUNS };
 const ALONE: Means = Means { backup: false, ..RUNS };
 const NOTHING: Asked = Asked { online: false, salvage: false, zero: false };
 
@@ -62,6 +62,8 @@ fn an_index_is_built_anew_while_the_server_runs() {
     let index = || vec![page("base/5/16390", RelationKind::Index, 2, false), page("base/5/16390", RelationKind::Index, 9, false)];
     assert_eq!(ways(index(), RUNS, NOTHING), way("reindex concurrently", true));
     assert_eq!(ways(index(), STOPPED, NOTHING), way("reindex concurrently", false));
+    let silent = plan(&report(index()), Means { answers: false, ..RUNS }, NOTHING);
+    assert!(silent[0].waits.as_ref().is_some_and(|waits| waits.contains("--connection")), "{silent:?}");
     assert_eq!(ways(index(), Means { standby: true, ..RUNS }, NOTHING), way("reindex concurrently", false));
     assert_eq!(ways(vec![page("base/5/2663", RelationKind::Index, 2, true)], RUNS, NOTHING), way("reindex", true));
 }
@@ -72,6 +74,7 @@ fn pages_of_a_table_come_from_a_backup_while_the_server_is_stopped_or_the_table_
     assert_eq!(ways(table(), STOPPED, NOTHING), way("pages 3,131073", true));
     assert_eq!(ways(table(), RUNS, NOTHING), way("pages 3,131073", false));
     assert_eq!(ways(table(), RUNS, Asked { online: true, ..NOTHING }), way("pages 3,131073", true));
+    assert_eq!(ways(table(), Means { answers: false, ..RUNS }, Asked { online: true, ..NOTHING }), way("pages 3,131073", false));
     let catalog = vec![page("base/5/1259", RelationKind::Table, 3, true)];
     assert_eq!(ways(catalog, RUNS, Asked { online: true, ..NOTHING }), way("pages 3", false), "a catalog is never locked");
 }

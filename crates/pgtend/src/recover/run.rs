@@ -72,6 +72,7 @@ impl Recovery {
         let mut report = self.report(&looked);
         if self.dry_run || !looked.plan.stops.is_empty() {
             report.steps = looked.plan.steps.into_iter().map(|step| Done { step, good: None, told: String::new() }).collect();
+            self.name_a_copy(&mut report);
             report.outcome = if self.dry_run { Outcome::Planned } else { Outcome::NotRecovered };
             return Ok(report);
         }
@@ -89,6 +90,18 @@ impl Recovery {
         self.conclude(&mut report, &copy)?;
         report.took_s = began.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// Where none is made, the advice names one that a person may make.
+    fn name_a_copy(&self, report: &mut Report) {
+        let copy = format!("{}.copy", self.data.display());
+        if report.next.iter().any(|next| next.contains("COPY")) {
+            report.next.iter_mut().for_each(|next| *next = next.replace("COPY", &copy));
+            report.next.push(format!(
+                "for that make the copy first, with what its tablespaces lead to: cp -a --reflink=auto {} {copy}",
+                self.data.display()
+            ));
+        }
     }
 
     fn refuse_running(&self) -> Result<()> {

@@ -105,6 +105,7 @@ impl Survey<'_> {
                 .collect(),
             lost_tablespaces: self.tablespaces(),
             slru,
+            slru_spans: ["pg_xact", "pg_multixact/offsets", "pg_multixact/members"].map(|directory| self.span(directory)),
             damaged_files: self.maps(version),
             missing_versions: self.versions(),
             configuration: self.configuration(),
@@ -203,6 +204,12 @@ impl Survey<'_> {
         let offsets = "pg_multixact/offsets";
         gaps.extend(slru_gaps(offsets, &there(offsets), oldest, next, MULTIXACTS_PER_SEGMENT, state.clean));
         gaps
+    }
+
+    /// First and last number among the files of a directory.
+    fn span(&self, directory: &str) -> Option<(u64, u64)> {
+        let numbers = || names(&self.data.join(directory)).into_iter().filter_map(|name| u64::from_str_radix(&name, 16).ok());
+        Some((numbers().min()?, numbers().max()?))
     }
 
     fn tablespaces(&self) -> Vec<(String, String)> {

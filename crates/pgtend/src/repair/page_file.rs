@@ -7,8 +7,8 @@ use pgtend_postgres::files::control::ControlFile;
 use pgtend_postgres::files::page::{Header, Verdict, judge};
 use pgtend_postgres::process::system;
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// How many pages are looked at for one that is sound.
@@ -107,7 +107,10 @@ impl PageFile {
         let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let name = format!("{}.page-{block}.{stamp}", self.path(block).replace('/', "_"));
         let path = directory.join(name);
-        let kept = fs::create_dir_all(directory).and_then(|()| fs::write(&path, page)).and_then(|()| File::open(&path)?.sync_all());
+        // It holds rows of a table: nobody else may read it.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let kept = made.and_then(|()| open()).and_then(|mut file| file.write_all(page).and_then(|()| file.sync_all()));
         kept.map_err(|error| {
             system("the damaged page cannot be kept aside, so it is not overwritten", &path, &error)
                 .hint("name another directory with --keep")

@@ -124,7 +124,8 @@ impl Repair {
 
     fn means(&self, place: &Place) -> Means {
         Means {
-            runs: place.server == ServerState::Running && place.asked.is_some(),
+            runs: place.server == ServerState::Running,
+            answers: place.server == ServerState::Running && place.asked.is_some(),
             standby: place.asked.as_ref().is_some_and(|(_, cluster)| cluster.in_recovery),
             backup: self.source.is_some(),
         }

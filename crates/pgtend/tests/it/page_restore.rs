@@ -94,6 +94,8 @@ async fn pages_come_back_with_every_change_since_the_backup_while_the_server_is_
             (Some(true), Some(true)),
             "{report:#}"
         );
+        let mode = fs::metadata(page(&report, index)["kept"].as_str().unwrap()).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "it holds rows");
         let kept = fs::read(page(&report, index)["kept"].as_str().unwrap()).unwrap();
         assert_eq!(kept.iter().zip(before).filter(|(a, b)| a != b).count(), 1, "the damaged page is kept as it was");
     }

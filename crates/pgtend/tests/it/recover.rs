@@ -135,7 +135,7 @@ async fn a_damaged_control_file_comes_from_the_repository_with_all_wal_since() {
     bytes[100] ^= 0xFF;
     fs::write(&control, bytes).unwrap();
     let alone = recover(&cluster, &[]).await.ends(2).json();
-    assert!(kinds(&alone).contains(&"control_damaged") && text(&alone["next"]).contains("-x NEXT_XID"), "{alone:#}");
+    assert!(kinds(&alone).contains(&"control_damaged") && text(&alone["next"]).contains("-x 1048576 -m 65536,1 -O 52352"), "{alone:#}");
     let socket = agent.socket().display().to_string();
     let report = recover(&cluster, &["--wal", "repository", "--socket", &socket, "--swap"]).await.ends(0).json();
     assert_eq!(report["outcome"], "recovered", "{report:#}");
