@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::backup::Backup;
 use super::choice::choice;
+use super::drill::Drill;
 use super::files::Files;
 use super::health::HealthChecks;
 use super::hints;
@@ -37,6 +38,8 @@ section! {
         verify: Verify = none, now;
         /// Trees of files that are backed up as well.
         files: Vec<Files> = none, restart;
+        /// Drills on schedule.
+        drill: Drill = none, now;
         /// Metrics for Prometheus.
         metrics: Metrics = none, now;
         /// The HTTP API, on TCP and on a Unix socket.
@@ -220,11 +223,12 @@ impl Default for Effective {
             backup: default_of(&Self::KEYS[5]),
             verify: default_of(&Self::KEYS[6]),
             files: Vec::new(),
-            metrics: default_of(&Self::KEYS[8]),
-            api: default_of(&Self::KEYS[9]),
-            health_checks: default_of(&Self::KEYS[10]),
-            logging: default_of(&Self::KEYS[11]),
-            agent: default_of(&Self::KEYS[12]),
+            drill: default_of(&Self::KEYS[8]),
+            metrics: default_of(&Self::KEYS[9]),
+            api: default_of(&Self::KEYS[10]),
+            health_checks: default_of(&Self::KEYS[11]),
+            logging: default_of(&Self::KEYS[12]),
+            agent: default_of(&Self::KEYS[13]),
         }
     }
 }

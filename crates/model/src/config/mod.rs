@@ -18,6 +18,7 @@ mod values;
 
 pub mod api;
 pub mod backup;
+pub mod drill;
 pub mod effective;
 pub mod files;
 pub mod health;
@@ -29,6 +30,7 @@ pub mod verify;
 
 pub use backup::{Backup, ConditionalWrites, Encryption, Logical, ObjectLock, Repository};
 pub use diff::{Change, diff};
+pub use drill::{Drill, DrillCheck};
 pub use effective::{Effective, Level};
 pub use files::Files;
 pub use hints::did_you_mean;

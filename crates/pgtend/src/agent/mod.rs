@@ -6,6 +6,7 @@ mod backup_watch;
 pub mod backups;
 mod copying;
 mod custom;
+pub mod drills;
 mod explain;
 mod host;
 mod memory;
@@ -52,6 +53,7 @@ struct Inner {
     recording: Recording,
     archive: Option<Service>,
     backups: backups::Backups,
+    drills: drills::Drills,
     verifications: verifications::Verifications,
     repo_verifications: repo_verify::RepoVerifications,
     tasks: Tasks,
@@ -80,12 +82,14 @@ impl Agent {
         let repo_verifications = repo_verify::RepoVerifications::new(places.clone(), config.agent.state_directory.clone());
         let backups = backups::Backups::start(&config, places, &tasks)?;
         let verifications = verifications::Verifications::start(&config, &tasks)?;
+        let drills = drills::Drills::start(&config, backups.clone(), &tasks)?;
         let inner = Inner {
             config: ArcSwap::from_pointee(config.clone()),
             watched: ArcSwap::default(),
             recording,
             archive,
             backups,
+            drills,
             verifications,
             repo_verifications,
             tasks,
@@ -134,6 +138,7 @@ impl Agent {
             self.0.tasks.spawn_blocking(format!("log {}", server.name()), move || log.run());
         }
         self.0.backups.look_after(&settings, ends.clone());
+        self.0.drills.look_after(&settings, ends.clone());
         self.0.verifications.look_after(&settings, ends.clone());
         Watched { settings, server, ends }
     }
@@ -155,6 +160,11 @@ impl Agent {
     /// The verifications of all servers.
     pub fn verifications(&self) -> &verifications::Verifications {
         &self.0.verifications
+    }
+
+    /// The drills of all servers.
+    pub fn drills(&self) -> &drills::Drills {
+        &self.0.drills
     }
 
     /// How a server is watched.

@@ -24,6 +24,7 @@ pub mod awr;
 pub mod backup_care;
 pub mod backups;
 mod documents;
+pub mod drills;
 mod endpoint;
 pub mod explain;
 mod guard;

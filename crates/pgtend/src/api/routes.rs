@@ -64,6 +64,7 @@ pub(super) fn all() -> Routes {
         .profiler()
         .pushed()
         .verify()
+        .drills()
         .wal();
     token_routes(prometheus(routes, "/api/v1/metrics/prometheus"))
 }

@@ -25,10 +25,12 @@ pub enum Phase {
     Verifying,
     /// Another backup of the same server goes on.
     Queued,
+    /// Rows go from a restored copy to where they are wanted.
+    Bringing,
 }
 
 impl Phase {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Starting,
         Self::Copying,
         Self::WaitingForWal,
@@ -37,6 +39,7 @@ impl Phase {
         Self::Recovering,
         Self::Verifying,
         Self::Queued,
+        Self::Bringing,
     ];
 
     /// For people.
@@ -50,6 +53,7 @@ impl Phase {
             Self::Recovering => "replaying WAL",
             Self::Verifying => "verifying",
             Self::Queued => "waiting for another backup to end",
+            Self::Bringing => "bringing rows",
         }
     }
 }

@@ -8,11 +8,13 @@ mod backup;
 mod completions;
 mod config;
 mod connections;
+mod drill;
 mod explain;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod generate_docs;
+mod interrupt;
 pub(crate) mod locks;
 mod man;
 pub mod mistake;
@@ -31,6 +33,7 @@ mod report_file;
 mod repository;
 mod restore;
 mod restore_contents;
+mod restore_table;
 
 mod session_table;
 mod signal;
@@ -39,6 +42,7 @@ mod sql;
 mod status;
 mod token;
 mod top;
+mod until;
 mod up;
 mod verify;
 mod visible;
@@ -127,6 +131,8 @@ enum Command {
     Repair(Box<repair::Repair>),
     PageRestore(Box<page_restore::PageRestore>),
     Recover(Box<recover::Recover>),
+    RestoreTable(Box<restore_table::RestoreTable>),
+    Drill(drill::Drill),
     Repo(repo::Repo),
     Perf(perf::Perf),
     Sql(sql::Sql),
@@ -166,6 +172,8 @@ impl Cli {
             Command::Repair(command) => command.run(global).await,
             Command::PageRestore(command) => command.run(global).await,
             Command::Recover(command) => command.run(global).await,
+            Command::RestoreTable(command) => command.run(global).await,
+            Command::Drill(command) => command.run(global).await,
             Command::Repo(command) => command.run(global).await,
             Command::Perf(command) => command.run(global).await,
             Command::Sql(command) => command.run(global).await,

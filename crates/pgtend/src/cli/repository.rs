@@ -42,6 +42,15 @@ pub(super) struct Opened {
     pub(super) wal_socket: Option<PathBuf>,
 }
 
+/// What an agent knows beside its repositories.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    /// Where copies are restored to for a while.
+    pub(super) scratch: Option<PathBuf>,
+    /// Names and connection strings of its servers, passwords masked.
+    pub(super) servers: Vec<(String, String)>,
+}
+
 impl From {
     /// Whether the command opens the repository by itself, without an agent.
     pub(super) const fn by_itself(&self) -> bool {
@@ -126,6 +135,24 @@ impl From {
             .map_err(|error| error.hint("where no agent runs any more: --from DIR, or --config FILE"))?;
         let place = one(places.repositories, self.repository.as_deref(), |place| &place.name)?;
         Ok((of_place(place), PathBuf::from("/"), Some(places.wal_socket.into())))
+    }
+
+    /// Where an agent restores copies to for a while, and how its servers are reached.
+    pub(super) async fn surroundings(&self, global: &Global) -> Result<Surroundings> {
+        if self.from.is_some() {
+            return Ok(Surroundings::default());
+        }
+        if let Some(path) = &self.config {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string())
+            })?;
+            let config = parse(&text, &path.display().to_string())?.effective;
+            let servers = config.server.iter().map(|server| (server.name.clone(), server.dsn.masked())).collect();
+            return Ok(Surroundings { scratch: config.backup.scratch_directory.clone(), servers });
+        }
+        let places: RepositoryPlaces = source::agent(global)?.get(REPOSITORIES).await?;
+        let servers = places.servers.into_iter().map(|server| (server.name, server.dsn)).collect();
+        Ok(Surroundings { scratch: places.scratch_directory.map(PathBuf::from), servers })
     }
 
     fn of_directory(&self, path: &Path) -> Configured {

@@ -134,6 +134,11 @@ impl Planned {
         &self.prepared
     }
 
+    /// To what state, for people.
+    pub fn target(&self) -> String {
+        self.request.wanted.target.to_string()
+    }
+
     /// The directory that will be made.
     pub fn path(&self) -> &Path {
         &self.path
@@ -164,7 +169,7 @@ impl Planned {
         let mut opened =
             opened.unwrap_or_else(|error| Err(Error::new(Kind::Internal, format!("a thread of the restore ended: {error}"))))?;
         let began = Instant::now();
-        let target = superuser::find(&mut opened).await?;
+        let target = Box::pin(superuser::find(&mut opened)).await?;
         let took = Took { first_query_seconds: began.elapsed().as_secs_f64(), ..opened.took };
         std::mem::forget(ends);
         Ok(Scratch {

@@ -10,15 +10,15 @@ use std::time::Duration;
 const PGTEND: &str = env!("CARGO_BIN_EXE_pgtend");
 
 /// A server under an agent that archives and backs up.
-struct Ground {
+pub struct Ground {
     archive: Archive,
-    cluster: Cluster,
-    agent: Agent,
+    pub cluster: Cluster,
+    pub agent: Agent,
     dir: tempfile::TempDir,
 }
 
 impl Ground {
-    async fn new(major: u32) -> Self {
+    pub async fn new(major: u32) -> Self {
         let archive = Archive::new();
         let cluster = archive.server(major).await;
         let agent = archive.agent(&cluster, "schedule = \"0 3 * * *\"").await;
@@ -40,12 +40,12 @@ impl Ground {
     }
 
     /// A backup; the first one of the agent's own may be on its way.
-    async fn backup(&self) -> Value {
+    pub async fn backup(&self) -> Value {
         self.agent.wait_until("/api/v1/backups", "/work/0/last", |last| !last.is_null()).await;
         self.json(&["backup", "run"])[0].clone()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 

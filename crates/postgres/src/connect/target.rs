@@ -136,6 +136,17 @@ impl Target {
         Self { password: Some(Secret(password.into())), ..self.clone() }
     }
 
+    /// The same server as another role. A password that was given is not that role's; the password file may have it.
+    #[must_use]
+    pub fn with_user(&self, name: &str) -> Self {
+        Self { user: name.to_owned(), password: None, ..self.clone() }
+    }
+
+    /// Whether there is a password for the first host: given, or in the password file.
+    pub fn has_password(&self) -> bool {
+        self.hosts.first().is_some_and(|host| self.password(host).is_some())
+    }
+
     /// Where the server is, as `host:port` or the path of the socket; several hosts are separated by commas.
     pub fn address(&self) -> String {
         self.hosts.iter().map(Host::to_string).collect::<Vec<_>>().join(",")
