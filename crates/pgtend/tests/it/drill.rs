@@ -56,7 +56,7 @@ impl Ground {
         self.scratch.path().join(name)
     }
 
-    async fn backup(&self) {
+    fn backup(&self) {
         let output = self.pgtend(&["backup", "run"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -73,7 +73,7 @@ async fn a_drill_under_load_measures_the_way_back_and_proves_what_came_back() {
     let cluster = &ground.cluster;
     cluster.psql("create table quiet as select n from generate_series(1, 5000) n").await;
     let mut load = cluster.client("pgbench").args(["-n", "-c", "2", "-T", "25"]).stdout(Stdio::null()).spawn().unwrap();
-    ground.backup().await;
+    ground.backup();
     let segment = switch(cluster).await;
     archived(cluster, &segment).await;
     let (report, code) = ground.drill(&[]);
@@ -108,7 +108,7 @@ async fn a_drill_under_load_measures_the_way_back_and_proves_what_came_back() {
 async fn what_is_wrong_is_found_and_told_with_what_it_means() {
     let ground = Ground::new(&CHECKS.replace("100000", "99999")).await;
     let cluster = &ground.cluster;
-    ground.backup().await;
+    ground.backup();
     let segment = switch(cluster).await;
     archived(cluster, &segment).await;
     let (report, code) = ground.drill(&[]);

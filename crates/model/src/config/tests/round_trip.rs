@@ -10,7 +10,7 @@ use toml::Value;
 type Values = BoxedStrategy<Value>;
 
 /// Keys whose values depend on others, so that random ones would be refused.
-const DEPENDENT: &[&str] = &["exclude_databases", "tls_certificate", "tls_key", "servers", "components", "repository", "files"];
+const DEPENDENT: &[&str] = &["exclude_databases", "tls_certificate", "tls_key", "servers", "components", "repository", "files", "check"];
 
 fn word() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_]{0,12}".prop_filter("taken", |word| word != "server" && !word.starts_with("pgtend"))
