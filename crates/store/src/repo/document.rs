@@ -73,9 +73,20 @@ impl Repository {
                 }
                 *key
             }
-            Kind::Pack | Kind::Wal => self.keys.data_key(&*self.storage, header.key_id)?,
+            Kind::Pack | Kind::Wal => self.keys.data_key(&*self.storage, header.key_id).map_err(|error| self.no_key(error, at))?,
         };
         Seal::new(&header, &key, at)
+    }
+
+    /// Where this host reads what it writes, an object that names a key that is not there is damaged, or that key is lost.
+    fn no_key(&self, error: Error, at: &str) -> Error {
+        if error.kind == ErrorKind::Authentication && self.reads() {
+            return damaged(
+                at,
+                "no key that is here opens it: its header is damaged, its key is missing, or it was written for other recipients",
+            );
+        }
+        error
     }
 
     /// Writes a document under a key that must be free.

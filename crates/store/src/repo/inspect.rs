@@ -6,7 +6,7 @@ use super::id::RandomId;
 use super::index::{Index, Indexed, PackInfo};
 use super::pack::{self, Entry};
 use super::read::{Extents, Reader};
-use super::sealed::{DAMAGED, FrameHeader, HEADER, Kind, Seal, damaged};
+use super::sealed::{DAMAGED, FrameHeader, HEADER, Kind, Seal};
 use pgtend_model::error::{Error, Kind as ErrorKind, Result};
 use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, HashSet};
@@ -79,12 +79,7 @@ impl Repository {
     /// # Errors
     /// `Conflict` when it is damaged, `Authentication` when this host cannot read what it writes, `NotFound` when it is not there.
     pub fn check_wal(&self, key: &str) -> Result<Vec<u8>> {
-        self.unseal(Kind::Wal, key, self.storage.get(key)?).map_err(|error| match error.kind {
-            ErrorKind::Authentication if self.reads() => {
-                damaged(key, "no key that is here opens it: its header is damaged, or a key is missing")
-            }
-            _ => error,
-        })
+        self.unseal(Kind::Wal, key, self.storage.get(key)?)
     }
 
     /// Whether this host's key opens every data key that is wrapped for it; gives those that it does not.
@@ -172,7 +167,7 @@ impl Checker<'_> {
         let mut check = PackCheck { bytes: object.len() as u64, ..PackCheck::default() };
         let seal = match repository.seal_of(Kind::Pack, &at, &object) {
             Ok(seal) => Some(seal),
-            Err(error) if error.kind == ErrorKind::Authentication && !repository.reads() => None,
+            Err(error) if error.kind == ErrorKind::Authentication => None,
             Err(error) => {
                 check.wrong.push((0, plainly(&error.what)));
                 check.wrong.extend(indexed.keys().map(|offset| (*offset, "the pack's header is damaged".to_owned())));

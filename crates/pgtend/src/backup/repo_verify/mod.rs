@@ -10,13 +10,14 @@ pub use state::{last_report, progress_file, remember};
 
 use super::progress::{Phase, Progress};
 use jiff::Timestamp;
-use objects::{Found, Item};
+use objects::{Found, Item, What};
 use pgtend_model::backup::repo_report::{
     BackupState, Checked, Damage, DamageKind, ERRORS_AT_MOST, Rebuilt, RepoReport, Unchecked, advise, is_sampled,
 };
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::verify::Verdict;
 use pgtend_store::repo::Repository;
+use pgtend_store::repo::id::RandomId;
 use pgtend_store::repo::inspect::Inspection;
 use state::Progressed;
 use std::collections::HashSet;
@@ -76,8 +77,9 @@ pub fn run(job: &Job, progress: &Progress) -> Result<RepoReport> {
     let inspection = repository.inspect()?;
     let needed = job.request.server.as_deref().map(|server| backups::needed_packs(repository, &inspection, server)).transpose()?;
     let all = objects::list(repository, &inspection, job.request.server.as_deref(), needed.as_ref())?;
-    let wanted = wanted(&all, &progressed);
-    progress.expect(all.iter().filter(|item| is_chosen(item, &progressed)).map(|item| item.bytes).sum());
+    let noted = repository.damaged_packs()?;
+    let wanted = wanted(&all, &progressed, &noted);
+    progress.expect(all.iter().filter(|item| is_chosen(item, &progressed, &noted)).map(|item| item.bytes).sum());
     progress.done(progressed.found.checked.bytes);
     let threads = job.request.parallel.unwrap_or(2).max(1);
     for round in wanted.chunks(OBJECTS_A_ROUND) {
@@ -95,14 +97,16 @@ fn rebuild(repository: &Repository, now: Timestamp, progress: &Progress) -> Resu
     repository.rebuild_index(now, |_| progress.check().map_err(|_| stopped()))
 }
 
-fn is_chosen(item: &Item, progressed: &Progressed) -> bool {
-    progressed.sample_percent.is_none_or(|percent| is_sampled(progressed.seed, &item.key, percent))
+/// A pack that was found damaged before belongs to every sample.
+fn is_chosen(item: &Item, progressed: &Progressed, noted: &HashSet<RandomId>) -> bool {
+    matches!(item.what, What::Pack(id) if noted.contains(&id))
+        || progressed.sample_percent.is_none_or(|percent| is_sampled(progressed.seed, &item.key, percent))
 }
 
 /// What is still to be read: also what came since, wherever its key is.
-fn wanted<'a>(all: &'a [Item], progressed: &Progressed) -> Vec<&'a Item> {
+fn wanted<'a>(all: &'a [Item], progressed: &Progressed, noted: &HashSet<RandomId>) -> Vec<&'a Item> {
     let done = |item: &Item| progressed.after.as_ref().is_some_and(|after| item.key <= *after) && item.modified < progressed.started;
-    all.iter().filter(|item| is_chosen(item, progressed) && !done(item)).collect()
+    all.iter().filter(|item| is_chosen(item, progressed, noted) && !done(item)).collect()
 }
 
 fn conclude(job: &Job, inspection: &Inspection, all: &[Item], progressed: Progressed, begun: Timestamp) -> Result<RepoReport> {
@@ -161,10 +165,7 @@ fn count(all: &[Item], packs: bool) -> u64 {
 }
 
 /// Packs that are missing and that an index still tells of. What is condemned may have gone meanwhile, and nobody needs it.
-fn still_missing(
-    repository: &Repository,
-    missing: &HashSet<pgtend_store::repo::id::RandomId>,
-) -> Result<HashSet<pgtend_store::repo::id::RandomId>> {
+fn still_missing(repository: &Repository, missing: &HashSet<RandomId>) -> Result<HashSet<RandomId>> {
     if missing.is_empty() {
         return Ok(HashSet::new());
     }
