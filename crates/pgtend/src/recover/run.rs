@@ -125,6 +125,10 @@ impl Recovery {
         if !self.data.is_dir() {
             return Err(Error::new(Kind::NotFound, "there is no such directory").at(self.data.display().to_string()));
         }
+        fs::read_dir(&self.data).map_err(|error| {
+            pgtend_postgres::process::system("the data directory cannot be read", &self.data, &error)
+                .hint("run it as root, or as the user who owns it")
+        })?;
         if !["base", "global", "pg_wal", "PG_VERSION"].iter().any(|name| self.data.join(name).exists()) {
             return Err(Error::new(Kind::NotFound, "this is not a PostgreSQL data directory: it has neither base nor global nor pg_wal")
                 .at(self.data.display().to_string()));
