@@ -129,7 +129,9 @@ async fn a_bad_way_to_the_bucket_delays_a_backup_and_never_spoils_it() {
     assert_eq!(ground.restored("whole", &["--immediate"]), "9");
     fail("GET", "packs/", Fault::SpoilAnswer, 1000);
     let told = ground.refused(&["restore", "--into", ground.dir.path().join("spoilt").to_str().unwrap(), "--immediate"]);
-    assert!(told.contains("packs/"), "{told}");
+    // Which byte was hit decides whether the pack is called damaged, or its key a stranger's.
+    assert!(told.contains("packs/") || told.contains("does not open"), "{told}");
+    assert!(!ground.dir.path().join("spoilt/global/pg_control").exists());
 }
 
 #[tokio::test]

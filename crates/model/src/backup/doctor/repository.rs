@@ -128,7 +128,7 @@ fn space(name: &str, disk: Option<&DiskFacts>, heads: &[BackupHead], now: Timest
 pub fn growth_a_day(heads: &[BackupHead], now: Timestamp) -> Option<u64> {
     let since = now - SignedDuration::from_hours(30 * 24);
     let recent: Vec<&BackupHead> = heads.iter().skip(1).filter(|head| head.started >= since).collect();
-    let first = heads.iter().rev().take(recent.len() + 1).next_back()?;
+    let first = heads.iter().rev().take(recent.len() + 1).next_back().filter(|_| !recent.is_empty())?;
     let hours = u64::try_from(now.duration_since(first.started).as_hours()).ok().filter(|hours| *hours >= 6)?;
     let stored: u64 = recent.iter().map(|head| head.stored_bytes).sum();
     Some(stored * 24 / hours)
