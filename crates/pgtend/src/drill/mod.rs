@@ -15,7 +15,6 @@ use pgtend_model::backup::{BackupKind, Label};
 use pgtend_model::config::Drill as Config;
 use pgtend_model::drill::{Drill, Kind, Meanwhile, Phase, Rpo, Verdict, Which};
 use pgtend_model::error::{Error, Kind as ErrorKind, Result};
-use pgtend_model::pgdata::Lsn;
 use pgtend_model::units::show_bytes;
 use pgtend_postgres::connect::Target as Server;
 use pgtend_postgres::process::clients::clients_for;
@@ -223,12 +222,9 @@ fn measure(drill: &mut Drill, scratch: &Scratch, looked: f64, live: &Live) {
     drill.rto_seconds = Some(looked + took.seconds());
     drill.replayed_to.clone_from(&recovered.replayed_to);
     let last_commit = recovered.last_commit.as_deref().and_then(commit_time);
-    let replayed: Option<Lsn> = recovered.replayed_to.as_deref().and_then(|lsn| lsn.parse().ok());
+    // Segments come whole: what is in the repository is replayed, and what lies after it would be lost.
     let covered = scratch.planned().plan().covered_to;
-    // What is left of the last segment after the last record is nothing that was lost.
-    let lost = live.lsn.zip(replayed).map(|(written, replayed)| {
-        if written <= covered && written.0.saturating_sub(replayed.0) < 1 << 10 { 0 } else { written.0.saturating_sub(replayed.0) }
-    });
+    let lost = live.lsn.map(|written| written.0.saturating_sub(covered.0));
     drill.rpo = Some(Rpo {
         incident_at: drill.started_at,
         last_commit,
