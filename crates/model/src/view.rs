@@ -68,6 +68,8 @@ pub struct View {
     pub wal: Option<std::sync::Arc<crate::backup::wal_status::Archiving>>,
     /// How it stands with its backups, where this agent takes them.
     pub backups: std::sync::Arc<Vec<crate::backup::standing::Standing>>,
+    /// What was proved of it and its backups.
+    pub proofs: std::sync::Arc<crate::backup::proof::Proofs>,
     /// The newest rows of every probe.
     pub readings: Readings,
 }
@@ -85,6 +87,7 @@ impl View {
             custom: Vec::new(),
             wal: None,
             backups: std::sync::Arc::default(),
+            proofs: std::sync::Arc::default(),
             readings: Readings::default(),
         }
     }

@@ -7,6 +7,7 @@ pub mod file_list;
 pub mod head;
 pub mod label;
 pub mod logical;
+pub mod proof;
 pub mod repo_report;
 pub mod restore_plan;
 pub mod retention;

@@ -9,6 +9,7 @@ mod exporter;
 mod family;
 mod generic;
 mod overview;
+mod proof;
 pub mod pushed;
 mod scrape;
 mod single;
@@ -56,7 +57,7 @@ const WAL: Section = Section {
 const BACKUP: Section = Section {
     title: "Backups",
     about: "Where the agent takes backups: how it stands with them, in each repository. It looks every ten minutes, and after each backup.",
-    groups: &[&backup::BACKUPS],
+    groups: &[&backup::BACKUPS, &proof::PROOFS],
 };
 
 const EXPORTER: Section = Section {

@@ -11,6 +11,7 @@ mod explain;
 mod host;
 mod memory;
 mod order;
+mod proof_watch;
 mod recording;
 pub mod repo_verify;
 mod server;
@@ -101,6 +102,7 @@ impl Agent {
         archive_watch::start(&agent);
         archive_watch::catch_up(&agent);
         backup_watch::start(&agent);
+        proof_watch::start(&agent);
         Ok(agent)
     }
 
