@@ -88,6 +88,7 @@ impl Kept {
 
 /// How far a drill is.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = DrillRunning)]
 pub struct Running {
     /// Its name.
     pub id: String,

@@ -19,6 +19,7 @@ pub enum Which {
 /// How much is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DrillKind)]
 pub enum Kind {
     /// Restored to scratch, replayed, checked.
     Regular,
@@ -44,6 +45,7 @@ pub enum Outcome {
 /// What a drill proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DrillVerdict)]
 pub enum Verdict {
     /// The server can be brought back, and what was brought back is sound.
     Passed,
@@ -55,6 +57,7 @@ pub enum Verdict {
 
 /// A step, and how long it took.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = DrillPhase)]
 pub struct Phase {
     /// What was done.
     pub name: String,

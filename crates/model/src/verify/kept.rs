@@ -24,6 +24,7 @@ pub struct Verifications {
 
 /// How far a verification is.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = VerificationRunning)]
 pub struct Running {
     /// When it began.
     pub started_at: Timestamp,
@@ -39,6 +40,7 @@ pub struct Running {
 
 /// How a verification ended.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = VerificationEnded)]
 pub struct Ended {
     /// When.
     pub at: Timestamp,

@@ -34,6 +34,7 @@ pub enum ServerState {
 /// What the verification comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = VerificationVerdict)]
 pub enum Verdict {
     /// Everything that was asked for was looked at, and nothing is wrong.
     Clean,

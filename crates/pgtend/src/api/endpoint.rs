@@ -108,6 +108,11 @@ impl Endpoint {
     }
 
     fn schema<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        // Every list is called Vec: it stands where it is used.
+        if T::name() == "Vec" {
+            T::schemas(&mut self.schemas);
+            return T::schema();
+        }
         self.schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(&mut self.schemas);
         RefOr::Ref(Ref::from_schema_name(T::name()))

@@ -21,13 +21,24 @@ const OPEN: &[&str] = &[
 /// What is read by sending what is asked.
 const ASKED_BY_POST: [&str; 3] = ["/api/v1/awr/report", "/api/v1/awr/compare", "/api/v1/sql"];
 
-/// What takes something away for good, or tells where keys lie.
-const FOR_ADMINS: [&str; 3] = ["/api/v1/backups/expire", "/api/v1/backups/repositories", "/api/v1/backups/{label}"];
+/// What takes something away for good, hands a name over, fills a disk with a copy of everything, or tells where keys lie.
+const FOR_ADMINS: [&str; 5] = [
+    "/api/v1/backups/expire",
+    "/api/v1/backups/repositories",
+    "/api/v1/backups/{label}",
+    "/api/v1/repositories/adopt",
+    "/api/v1/drills/stop",
+];
 
 /// What somebody of this rank (0 nobody, 1 viewer, 2 operator, 3 admin) needs for an endpoint.
 fn needed(method: &Method, path: &str) -> usize {
-    if path.starts_with("/api/v1/admin/tokens") || FOR_ADMINS.contains(&path) {
+    let runs_drill = method == Method::POST && path == "/api/v1/drills";
+    // The doctor writes a probe into every repository.
+    let probes = path == "/api/v1/backups/doctor";
+    if path.starts_with("/api/v1/admin/tokens") || path.starts_with("/api/v1/admin/metrics") || FOR_ADMINS.contains(&path) || runs_drill {
         3
+    } else if probes {
+        2
     } else if method != Method::GET && !ASKED_BY_POST.contains(&path) {
         2
     } else {
