@@ -37,9 +37,7 @@ fn needed(method: &Method, path: &str) -> usize {
     let probes = path == "/api/v1/backups/doctor";
     if path.starts_with("/api/v1/admin/tokens") || path.starts_with("/api/v1/admin/metrics") || FOR_ADMINS.contains(&path) || runs_drill {
         3
-    } else if probes {
-        2
-    } else if method != Method::GET && !ASKED_BY_POST.contains(&path) {
+    } else if probes || (method != Method::GET && !ASKED_BY_POST.contains(&path)) {
         2
     } else {
         usize::from(!OPEN.contains(&path))
