@@ -1,7 +1,7 @@
 //! Full disks: the repository's while a backup is written, and the one that something is restored to.
 
 use super::{Ground, said, verify};
-use crate::wal::Small;
+use crate::wal::{Small, archived, switch};
 use std::process::Command;
 
 #[tokio::test]
@@ -11,15 +11,17 @@ async fn a_full_repository_fails_the_backup_and_keeps_what_is_there_whole() {
     // The repository goes to a small file system; the agent finds it there as it left it.
     let (place, moved) = (ground.archive.repository(), ground.dir.path().join("small"));
     let first = ground.backup();
-    let _small = Small::mount(&moved, "48m");
+    let _small = Small::mount(&moved, "128m");
     let copied = Command::new("cp").arg("-a").arg(format!("{}/.", place.display())).arg(&moved).status().unwrap();
     assert!(copied.success());
     std::fs::rename(&place, ground.dir.path().join("before")).unwrap();
     std::os::unix::fs::symlink(&moved, &place).unwrap();
 
-    ground.cluster.psql("create table noise as select md5(n::text) || md5((n * 7)::text) as x from generate_series(1, 150000) n").await;
+    ground.cluster.psql("create table noise as select md5(n::text) || md5((n * 7)::text) as x from generate_series(1, 500000) n").await;
+    let last = switch(&ground.cluster).await;
+    archived(&ground.cluster, &last).await;
     let filler = moved.join("filler");
-    // WAL still finds room, the backup's packs do not.
+    // The WAL of the table is there already, and more still finds room; the packs with the table do not.
     let free = rustix::fs::statvfs(&moved).map(|free| free.f_bavail * free.f_frsize).unwrap();
     std::fs::write(&filler, vec![1; usize::try_from(free).unwrap() - (7 << 20)]).unwrap();
     let output = ground.pgtend(&["backup", "run"]);
