@@ -3,11 +3,11 @@
 use super::output::{Cell, Table, Tabular, Tone, print};
 use super::progress_bar::{show, watched};
 use super::repository::From;
+use super::until::Place;
 use super::{Global, source};
 use crate::api::verify::{HowMuch, PATH};
 use crate::backup::Progress;
 use crate::repair::{Pages, Which};
-use crate::scratch::DEFAULT_DIRECTORY;
 use crate::verify::{self, Options};
 use clap::Args;
 use pgtend_model::backup::Label;
@@ -19,7 +19,6 @@ use pgtend_model::units::show_seconds;
 use pgtend_model::verify::kept::Verifications;
 use pgtend_model::verify::{Depth, Verdict};
 use pgtend_postgres::files::scan::Progress as Scanned;
-use pgtend_postgres::process::os_user::OsUser;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,15 +66,8 @@ pub(super) struct PageRestore {
     /// Where damaged pages are kept; without it, in pgtend-damaged-pages next to the data directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// On which disk the backup is restored meanwhile
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIRECTORY)]
-    scratch: PathBuf,
-    /// The operating system's user who runs PostgreSQL
-    #[arg(long, value_name = "USER")]
-    os_user: Option<String>,
-    /// Where PostgreSQL's programs are
-    #[arg(long, value_name = "DIR")]
-    bindir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     from: From,
 }
@@ -94,7 +86,7 @@ fn fork(text: &str) -> Result<Fork, String> {
 
 impl PageRestore {
     pub(super) async fn run(&self, global: &Global) -> Result<u8> {
-        let opened = self.from.open(global).await?;
+        let (opened, surroundings) = (self.from.open(global).await?, self.from.surroundings(global).await?);
         let backup = match self.backup.as_str() {
             "latest" => None,
             label => Some(label.parse::<Label>()?),
@@ -117,9 +109,9 @@ impl PageRestore {
             allowed: Allowed { older: self.accept_older, over_sound: self.over_sound },
             dry_run: self.dry_run,
             keep: self.keep.clone(),
-            scratch: self.scratch.clone(),
-            user: OsUser::choose(self.os_user.as_deref())?,
-            bindir: self.bindir.clone(),
+            scratch: self.place.directory(&surroundings),
+            user: self.place.user()?,
+            bindir: self.place.bindir.clone(),
         };
         let progress = Progress::new(0);
         let mut report = watched(Box::pin(restore.run(&progress)), |bar| show(bar, &progress.see())).await?;

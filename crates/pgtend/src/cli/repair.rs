@@ -2,17 +2,16 @@
 
 use super::backup::take;
 use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
-use super::repository::From;
+use super::repository::{From, Surroundings};
+use super::until::Place;
 use super::{Global, source};
 use crate::backup::Progress;
 use crate::repair::{Repair as Work, Source};
-use crate::scratch::DEFAULT_DIRECTORY;
 use clap::Args;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::repair::plan::{Action, Asked};
 use pgtend_model::repair::report::Repaired;
 use pgtend_model::verify::{Verdict, Verification};
-use pgtend_postgres::process::os_user::OsUser;
 use std::path::{Path, PathBuf};
 
 /// Mends what pgtend verify found, the way that loses nothing first
@@ -46,15 +45,8 @@ pub(super) struct Repair {
     /// The data directory, where it is another one than the report's
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// On which disk a backup is restored meanwhile
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIRECTORY)]
-    scratch: PathBuf,
-    /// The operating system's user who runs PostgreSQL
-    #[arg(long, value_name = "USER")]
-    os_user: Option<String>,
-    /// Where PostgreSQL's programs are
-    #[arg(long, value_name = "DIR")]
-    bindir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     from: From,
 }
@@ -67,6 +59,8 @@ impl Repair {
             return Ok(0);
         }
         let source = self.source(global).await?;
+        // Where no backup is known there is no copy either.
+        let surroundings = if source.is_some() { self.from.surroundings(global).await? } else { Surroundings::default() };
         let mut work = Work {
             report,
             data: self.data.clone(),
@@ -75,9 +69,9 @@ impl Repair {
             asked: Asked { online: self.online, salvage: self.salvage, zero: self.zero_pages },
             dry_run: self.dry_run,
             backup: None,
-            scratch: self.scratch.clone(),
-            user: OsUser::choose(self.os_user.as_deref())?,
-            bindir: self.bindir.clone(),
+            scratch: self.place.directory(&surroundings),
+            user: self.place.user()?,
+            bindir: self.place.bindir.clone(),
         };
         if self.backup_first && !self.dry_run {
             let client = source::agent(global)?;

@@ -143,10 +143,7 @@ impl From {
             return Ok(Surroundings::default());
         }
         if let Some(path) = &self.config {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Error::new(Kind::Config, format!("the configuration cannot be read: {error}")).at(path.display().to_string())
-            })?;
-            let config = parse(&text, &path.display().to_string())?.effective;
+            let config = read(path)?;
             let servers = config.server.iter().map(|server| (server.name.clone(), server.dsn.masked())).collect();
             return Ok(Surroundings { scratch: config.backup.scratch_directory.clone(), servers });
         }

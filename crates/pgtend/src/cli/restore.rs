@@ -5,7 +5,7 @@ use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
 use super::progress_bar::{self, watched};
 use super::repository::{From, Opened};
 use super::restore_contents::{Asked, Contents};
-use super::when::when;
+use super::until::Until;
 use crate::backup::Progress;
 use crate::backup::restore::recover::Recovered;
 use crate::backup::restore::run::{Prepared, Replay, Restore as Run};
@@ -14,7 +14,7 @@ use crate::backup::restore::wal_source::{WalSource, program, restore_command};
 use crate::blocking::blocking;
 use clap::{Args, ValueEnum};
 use pgtend_model::backup::Label;
-use pgtend_model::backup::restore_plan::{Target, Timeline, Wanted};
+use pgtend_model::backup::restore_plan::{Timeline, Wanted};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::SegmentSize;
@@ -34,24 +34,8 @@ pub(super) struct Restore {
     /// The new data directory, or with --delta the damaged one; for a file tree or a whole logical backup, where its files go
     #[arg(long, value_name = "DIR", required_unless_present = "into_db")]
     into: Option<PathBuf>,
-    /// Up to the last commit before this instant: 2026-11-21T03:12:00Z, "2026-11-21 03:12", 03:12, -1h
-    #[arg(long, value_name = "TIME", group = "where", allow_hyphen_values = true)]
-    to: Option<String>,
-    /// Up to this position of the WAL
-    #[arg(long, value_name = "LSN", group = "where")]
-    lsn: Option<Lsn>,
-    /// Up to the commit of this transaction
-    #[arg(long, value_name = "XID", group = "where")]
-    xid: Option<u64>,
-    /// Up to a restore point that was made with `pg_create_restore_point`
-    #[arg(long, value_name = "NAME", group = "where")]
-    name: Option<String>,
-    /// Only until the data is consistent
-    #[arg(long, group = "where")]
-    immediate: bool,
-    /// End before the target instead of after it
-    #[arg(long)]
-    exclusive: bool,
+    #[command(flatten)]
+    until: Until,
     /// From this backup; without it, the newest that can reach the target
     #[arg(long, value_name = "LABEL")]
     backup: Option<Label>,
@@ -158,7 +142,7 @@ impl Restore {
             repository: from.repository.clone(),
             server: from.server.clone(),
             system_identifier: None,
-            wanted: Wanted { target: self.target()?, backup: self.backup, timeline: self.timeline },
+            wanted: Wanted { target: self.until.target()?, backup: self.backup, timeline: self.timeline },
             into: self.into.clone().unwrap_or_default(),
             delta: self.delta,
             databases: BTreeSet::new(),
@@ -194,7 +178,7 @@ impl Restore {
         };
         let replay = Replay {
             restore_command,
-            exclusive: self.exclusive,
+            exclusive: self.until.exclusive,
             action: self.action(),
             purpose: self.purpose(),
             primary_conninfo: self.standby.clone(),
@@ -206,17 +190,6 @@ impl Restore {
         let outcome = watched(work, |bar| progress_bar::show(bar, &seen.see())).await;
         drop(source);
         outcome
-    }
-
-    fn target(&self) -> Result<Target> {
-        Ok(match (&self.to, self.lsn, self.xid, &self.name, self.immediate) {
-            (Some(text), ..) => Target::Time(when(text)?),
-            (_, Some(lsn), ..) => Target::Lsn(lsn),
-            (_, _, Some(xid), ..) => Target::Xid(xid),
-            (_, _, _, Some(name), _) => Target::Name(name.clone()),
-            (.., true) => Target::Immediate,
-            _ => Target::Latest,
-        })
     }
 
     const fn action(&self) -> Action {

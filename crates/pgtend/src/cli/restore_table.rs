@@ -80,7 +80,7 @@ impl RestoreTable {
         };
         let databases = BTreeSet::from([database.clone()]);
         let request = self.meanwhile.request(&opened, &surroundings, &self.until, self.backup, databases, "restore-table")?;
-        let bindir = self.meanwhile.bindir.clone();
+        let bindir = self.meanwhile.place.bindir.clone();
         // Where they go to another database, theirs may be gone.
         let live = if self.into.into_db.is_some() { target } else { target.with_database(&database) };
         let live = blocking(move || Live::new(&live, bindir.as_deref())).await?;

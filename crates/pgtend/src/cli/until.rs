@@ -33,25 +33,33 @@ pub(super) struct Until {
     immediate: bool,
     /// End before the target instead of after it
     #[arg(long)]
-    exclusive: bool,
+    pub(super) exclusive: bool,
 }
 
-/// Where the copy is meanwhile.
+/// On which disk a copy is, and who runs it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where the copy is meanwhile")]
-pub(super) struct Meanwhile {
+pub(super) struct Place {
     /// On which disk: a directory is made in this one, and removed; without it, backup.scratch_directory, or /var/tmp
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Libraries that the copy cannot do without, as shared_preload_libraries has them
-    #[arg(long, value_name = "LIBRARIES", default_value = "")]
-    preload: String,
     /// The operating system's user that runs it
     #[arg(long, value_name = "USER")]
     os_user: Option<String>,
     /// Where PostgreSQL's programs are
     #[arg(long, value_name = "DIR")]
     pub(super) bindir: Option<PathBuf>,
+}
+
+/// How a copy is made and run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where the copy is meanwhile")]
+pub(super) struct Meanwhile {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Libraries that the copy cannot do without, as shared_preload_libraries has them
+    #[arg(long, value_name = "LIBRARIES", default_value = "")]
+    preload: String,
     /// Threads that restore
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -71,6 +79,19 @@ impl Until {
     }
 }
 
+impl Place {
+    /// The directory in which one is made for the copy.
+    pub(super) fn directory(&self, surroundings: &Surroundings) -> PathBuf {
+        let directory = self.scratch.clone().or_else(|| surroundings.scratch.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
+        std::path::absolute(&directory).unwrap_or(directory)
+    }
+
+    /// Who runs it.
+    pub(super) fn user(&self) -> Result<OsUser> {
+        OsUser::choose(self.os_user.as_deref())
+    }
+}
+
 impl Meanwhile {
     /// What is asked for.
     pub(super) fn request(
@@ -82,16 +103,15 @@ impl Meanwhile {
         databases: BTreeSet<String>,
         purpose: &'static str,
     ) -> Result<Request> {
-        let directory = self.scratch.clone().or_else(|| surroundings.scratch.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
         Ok(Request {
             repository: opened.repository.clone(),
             server: opened.server.clone(),
             wanted: Wanted { target: until.target()?, backup, timeline: Timeline::Latest },
             exclusive: until.exclusive,
             databases,
-            directory: std::path::absolute(&directory).unwrap_or(directory),
-            user: OsUser::choose(self.os_user.as_deref())?,
-            bindir: self.bindir.clone(),
+            directory: self.place.directory(surroundings),
+            user: self.place.user()?,
+            bindir: self.place.bindir.clone(),
             workers: usize::from(self.workers),
             preload: self.preload.clone(),
             client: None,
