@@ -1,9 +1,7 @@
 //! Single tables out of a backup: which are meant, where they go, and the statements that put them there.
 
-mod pattern;
+pub mod pattern;
 pub mod statements;
-
-pub use pattern::choose;
 
 use crate::error::{Error, Kind, Result};
 use jiff::Timestamp;

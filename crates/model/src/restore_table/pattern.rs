@@ -23,8 +23,32 @@ pub fn choose<'a>(wanted: &[String], all: &'a [Relation]) -> Result<Vec<&'a Rela
     Ok(chosen)
 }
 
+/// Whether these can be names of tables at all: what can be refused before anything is restored.
+///
+/// # Errors
+/// `Usage` when one has more than a schema and a name, or lacks one of them.
+pub fn check(wanted: &[String]) -> Result<()> {
+    wanted.iter().try_for_each(|text| parts(text).map(drop))
+}
+
+/// Schema and name; dots between double quotes belong to a name.
+fn parts(text: &str) -> Result<(Option<&str>, &str)> {
+    let mut quoted = false;
+    let separates = |letter: char| {
+        quoted ^= letter == '"';
+        letter == '.' && !quoted
+    };
+    let parts: Vec<&str> = text.split(separates).collect();
+    match parts.as_slice() {
+        [name] if !name.is_empty() => Ok((None, name)),
+        [schema, name] if !schema.is_empty() && !name.is_empty() => Ok((Some(schema), name)),
+        _ => Err(Error::new(Kind::Usage, format!("\"{text}\" is no table: write schema.table"))
+            .hint("the database is named with --db; a dot that belongs to a name goes between double quotes")),
+    }
+}
+
 fn meant<'a>(text: &str, all: &'a [Relation]) -> Result<Vec<&'a Relation>> {
-    let (schema, name) = text.rsplit_once('.').map_or((None, text), |(schema, name)| (Some(schema), name));
+    let (schema, name) = parts(text)?;
     let fits = |relation: &&Relation| schema.is_none_or(|schema| like(schema, &relation.schema)) && like(name, &relation.name);
     let matching: Vec<&Relation> = all.iter().filter(fits).collect();
     let tables: Vec<&Relation> = matching.iter().copied().filter(|relation| relation.is_table()).collect();
@@ -118,6 +142,15 @@ mod tests {
         assert_eq!(chosen(&["Mixed"]).unwrap(), ["public.Mixed"]);
         assert_eq!(chosen(&["PUBLIC.ORDERS"]).unwrap(), ["public.orders"]);
         assert_eq!(chosen(&["audit.?????s"]).unwrap(), ["audit.orders"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_table_is_refused_before_anything_is_restored() {
+        for text in ["shop.public.orders", "public.", ".orders", ""] {
+            let error = check(&[text.to_owned()]).unwrap_err();
+            assert!(error.kind == Kind::Usage && error.what.contains("schema.table"), "{text}: {error}");
+        }
+        check(&["public.\"a.b\"".to_owned(), "orders".to_owned(), "*.order?".to_owned()]).unwrap();
     }
 
     #[test]

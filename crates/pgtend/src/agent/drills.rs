@@ -5,6 +5,7 @@ use super::backups::Backups;
 use super::settings::Settings;
 use super::tasks::Tasks;
 use crate::backup::cron;
+use crate::blocking::blocking;
 use crate::drill::{Doing, Ground, Wanted, run};
 use crate::scratch::DEFAULT_DIRECTORY;
 use jiff::Timestamp;
@@ -109,8 +110,14 @@ impl Drills {
     /// Begins a drill that somebody asked for; gives its name.
     ///
     /// # Errors
-    /// `Conflict` when one goes on already; `Config` when there is no repository, or the server's files are not here.
-    pub fn run(&self, settings: &Settings, repository: Option<&str>, wanted: Wanted) -> Result<Label> {
+    /// `Conflict` when one goes on already; `Config` when there is no repository, or the server's files are not here; `NotFound` when the backup that is
+    /// named is not there: that is a slip of the pen, not a drill that failed.
+    pub async fn run(&self, settings: &Settings, repository: Option<&str>, wanted: Wanted) -> Result<Label> {
+        if let Some(label) = wanted.label {
+            let configured = self.0.backups.configured(repository)?.swap_remove(0);
+            let (opened, server) = (self.0.backups.repository(&configured).await?, settings.server.name.clone());
+            blocking(move || opened.backup(&server, label)).await?;
+        }
         let (configured, going) = self.begin(settings, repository)?;
         let (this, settings, id) = (self.clone(), settings.clone(), going.id);
         self.0.tasks.spawn(format!("drill of {}", settings.server.name), async move {
@@ -163,7 +170,7 @@ impl Drills {
         // A full drill opens the repository as somebody would who has nothing but its place and its key.
         let repository = if wanted.kind == Kind::Full {
             let (configured, state) = (configured.clone(), self.0.state_directory.clone());
-            crate::blocking::blocking(move || crate::backup::open::open(&configured, &state)).await?
+            blocking(move || crate::backup::open::open(&configured, &state)).await?
         } else {
             self.0.backups.repository(configured).await?
         };
@@ -214,8 +221,10 @@ impl Drills {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub fn report(&self, server: &str, id: Label) -> Result<Drill> {
-        read(&self.directory(server).join(format!("{id}.json"))).ok_or_else(|| {
+    pub fn report(&self, server: &str, id: &str) -> Result<Drill> {
+        // Only what can be its name becomes a path.
+        let known = id.parse::<Label>().ok();
+        known.and_then(|id| read(&self.directory(server).join(format!("{id}.json")))).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("there is no report of a drill {id} of \"{server}\""))
                 .hint("`pgtend drill list` shows those there are")
         })

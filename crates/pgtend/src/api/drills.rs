@@ -76,8 +76,8 @@ async fn show_drill(
     Params(which): Params<Which>,
 ) -> Result<Answer<Drill>, Failed> {
     let server = api.agent().server(which.server.as_deref())?;
-    let (drills, id): (_, Label) = (api.agent().drills().clone(), id.parse()?);
-    Ok(Answer::new(blocking(move || drills.report(server.name(), id)).await?))
+    let drills = api.agent().drills().clone();
+    Ok(Answer::new(blocking(move || drills.report(server.name(), &id)).await?))
 }
 
 async fn run_drill(
@@ -100,7 +100,7 @@ async fn run_drill(
         target: new.to.map_or(Target::Latest, Target::Time),
         spares_room: false,
     };
-    api.agent().drills().run(&settings, new.repository.as_deref(), wanted)?;
+    api.agent().drills().run(&settings, new.repository.as_deref(), wanted).await?;
     tracing::info!(target: "audit", who = caller.name, server = server.name(), full = new.full, "drill begun");
     Ok(Answer::new(told(&api, server.name()).await?))
 }

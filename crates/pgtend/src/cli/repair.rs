@@ -111,14 +111,11 @@ impl Repair {
 }
 
 fn read(path: &Path) -> Result<Verification> {
-    let shown = path.display().to_string();
-    let text =
-        std::fs::read(path).map_err(|error| Error::new(Kind::NotFound, format!("the report cannot be read: {error}")).at(shown.clone()))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        Error::new(Kind::Usage, format!("this is no report of pgtend verify: {error}"))
-            .at(shown)
-            .hint("pgtend verify --output FILE writes one")
-    })
+    let (shown, how) = (path.display().to_string(), "pgtend verify --output FILE writes one");
+    let unread = |error| Error::new(Kind::NotFound, format!("the report cannot be read: {error}")).at(shown.clone()).hint(how);
+    let text = std::fs::read(path).map_err(unread)?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::new(Kind::Usage, format!("this is no report of pgtend verify: {error}")).at(shown.clone()).hint(how))
 }
 
 impl Tabular for Repaired {

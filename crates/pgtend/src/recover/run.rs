@@ -123,7 +123,9 @@ impl Recovery {
 
     fn look(&self) -> Result<Looked> {
         if !self.data.is_dir() {
-            return Err(Error::new(Kind::NotFound, "there is no such directory").at(self.data.display().to_string()));
+            return Err(Error::new(Kind::NotFound, "there is no such directory").at(self.data.display().to_string()).hint(
+                "name the data directory, where PG_VERSION is; where it is gone, `pgtend restore --into DIR` brings the server back",
+            ));
         }
         fs::read_dir(&self.data).map_err(|error| {
             pgtend_postgres::process::system("the data directory cannot be read", &self.data, &error)

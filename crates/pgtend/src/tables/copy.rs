@@ -2,7 +2,7 @@
 
 use crate::psql::Programs;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::restore_table::{Relation, choose};
+use pgtend_model::restore_table::{Relation, pattern};
 
 const RELATIONS: &str = "select c.oid, n.nspname, c.relname, c.relkind, i.inhparent::pg_catalog.regclass, i.inhparent, c.relispartition \
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -28,7 +28,7 @@ impl Copy {
     /// Finds the tables that are meant, with their partitions.
     pub(super) fn look(copy: &Programs, wanted: &[String]) -> Result<Self> {
         let all: Vec<Relation> = copy.rows(RELATIONS)?.iter().filter_map(|row| relation(row)).collect();
-        let mut tables: Vec<Relation> = choose(wanted, &all)?.into_iter().cloned().collect();
+        let mut tables: Vec<Relation> = pattern::choose(wanted, &all)?.into_iter().cloned().collect();
         let oids = listed(&tables);
         let below = format!(
             "select distinct t.relid::pg_catalog.oid from unnest({oids}) as p, pg_catalog.pg_partition_tree(p::pg_catalog.regclass) as t"

@@ -15,7 +15,7 @@ use crate::scratch::{Planned, Request};
 use bring::Bring;
 use copy::Copy;
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::restore_table::{Asked, Destination};
+use pgtend_model::restore_table::{Asked, Destination, pattern};
 use pgtend_postgres::process::clients::clients_for;
 
 /// What is wanted.
@@ -44,6 +44,7 @@ impl Wanted {
     /// # Errors
     /// What stands in the way.
     pub async fn prepare(self, live: Live, request: Request) -> Result<Prepared> {
+        pattern::check(&self.tables)?;
         let destination = self.asked.destination(instant(&request))?;
         blocking(move || {
             live.check(&destination)?;

@@ -139,14 +139,18 @@ async fn a_full_drill_goes_elsewhere_and_one_at_a_time_is_done() {
     assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
     ground.agent.wait_until("/api/v1/drills", "/running", Value::is_null).await;
     assert_eq!(ground.left(), 0);
+    let known = ground.agent.get("/api/v1/drills").await["drills"].clone();
     for (arguments, said) in [
-        (&["drill", "run", "--backup", "20200101T000000Z"][..], "there is no backup 20200101T000000Z"),
+        (&["drill", "run", "--backup", "20200101T000000Z"][..], "has no backup 20200101T000000Z"),
+        (&["drill", "run", "--backup", "nix"], "\"nix\" is no backup"),
         (&["drill", "show", "20200101T000000Z"], "there is no report of a drill"),
+        (&["drill", "show", "nix"], "`pgtend drill list` shows"),
     ] {
         let output = ground.pgtend(arguments);
         let words = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!output.status.success() && words.contains(said), "{words}");
     }
+    assert_eq!(ground.agent.get("/api/v1/drills").await["drills"], known, "what is refused is no drill");
 }
 
 fn damage_the_largest_pack(repository: &Path) {

@@ -72,7 +72,9 @@ pub struct Tablespace {
 pub fn list(data: &Path, version_folder: &str) -> Result<Listing> {
     let mut walk = Walk { data, version_folder, inside: tablespaces_inside(data), listing: Listing::default() };
     walk.folder(Path::new("")).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::new(Kind::NotFound, "there is no such directory").at(data.display().to_string()),
+        io::ErrorKind::NotFound => Error::new(Kind::NotFound, "there is no such directory")
+            .at(data.display().to_string())
+            .hint("name the data directory, where PG_VERSION is"),
         _ => system("could not read the data directory", data, &error),
     })?;
     Ok(walk.listing)

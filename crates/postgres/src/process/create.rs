@@ -159,13 +159,14 @@ fn single_user_arguments(data: &Path) -> Vec<String> {
 /// database, and in template1 they would follow each new database into every dump.
 fn bootstrap_sql(new: &NewCluster<'_>) -> String {
     let mut sql = format!("CREATE ROLE {AGENT} LOGIN PASSWORD '{}';\n", new.passwords.agent.expose());
-    let roles = if new.installation.major >= 16 {
-        "pg_monitor, pg_signal_backend, pg_use_reserved_connections"
-    } else {
-        "pg_monitor, pg_signal_backend"
+    let roles = match new.installation.major {
+        // Who backs up every file may read every row: logical backups and the exact counts of drills need it.
+        16.. => "pg_monitor, pg_signal_backend, pg_read_all_data, pg_use_reserved_connections",
+        14.. => "pg_monitor, pg_signal_backend, pg_read_all_data",
+        _ => "pg_monitor, pg_signal_backend",
     };
     _ = writeln!(sql, "GRANT {roles} TO {AGENT};");
-    _ = writeln!(sql, "COMMENT ON ROLE {AGENT} IS 'pgtend: watches this server, and ends sessions when told to';");
+    _ = writeln!(sql, "COMMENT ON ROLE {AGENT} IS 'pgtend: watches this server, backs it up, and ends sessions when told to';");
     sql.push_str(&configuration_grants(new.installation.major));
     sql.push_str(&backup_grants(new.installation.major));
     for extension in ["pg_stat_statements", "pg_buffercache"] {

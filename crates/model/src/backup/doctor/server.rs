@@ -109,7 +109,7 @@ fn logical(name: &str, server: &ServerFacts, facts: &Facts, major: u32) -> Check
             fail(id, name, format!("{} may not read all tables, and logical backups are scheduled", facts.role), fix)
         }
         (false, true) => unknown(id, name, format!("whether {} may read all tables shows only when they are dumped", facts.role), fix),
-        (false, false) => ok(id, name, format!("not looked at: no logical backups are scheduled. They would need: {fix}")),
+        (false, false) => ok(id, name, format!("not needed: no logical backups are scheduled. They would take: {fix}")),
     }
 }
 
