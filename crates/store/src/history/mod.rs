@@ -20,6 +20,7 @@ mod remembered;
 mod retention;
 mod sealing;
 mod session_blocks;
+mod session_reader;
 mod session_table;
 mod sql;
 mod tending;

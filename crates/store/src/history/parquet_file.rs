@@ -114,7 +114,11 @@ impl Opened {
     }
 
     /// The same, of which one batch at a time is in memory.
-    fn batches(&self, group: usize, columns: Option<&[&str]>) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>> + use<>> {
+    pub(super) fn batches(
+        &self,
+        group: usize,
+        columns: Option<&[&str]>,
+    ) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>> + use<>> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, self.metadata.clone());
         let mask = columns.map_or_else(ProjectionMask::all, |columns| mask(builder.schema(), builder.parquet_schema(), columns));
         let reader = builder.with_batch_size(BATCH).with_row_groups(vec![group]).with_projection(mask).build().map_err(failed)?;

@@ -6,6 +6,7 @@ use super::playback::{Playback, Player};
 use super::probe_table::{self, Row};
 use super::sealing::Content;
 use super::session_blocks;
+use super::session_reader::{Part, Reader};
 use super::session_table::{ASH, Sessions, TICKS};
 use super::{History, failed, journal, parquet_file};
 use arrow_array::RecordBatch;
@@ -25,6 +26,9 @@ use std::sync::PoisonError;
 
 /// How far back a reading may be to tell what was known at an instant: every probe is written whole once an hour.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(3);
+
+/// Files of sessions that are open at once: a year has many.
+const OPEN_FILES: usize = 32;
 
 /// How much is read at once: a month of a busy server's statements does not fit into memory.
 const STRETCH: SignedDuration = SignedDuration::from_hours(4);
@@ -115,14 +119,25 @@ impl Remembered {
         Ok(())
     }
 
-    fn session_tables(&self, wanted: &Wanted, span: Span, each: &mut dyn FnMut(&RecordBatch)) -> io::Result<()> {
+    fn blocks(&self, wanted: &Wanted, span: Span, each: &mut dyn FnMut(&Block)) -> io::Result<()> {
         let columns = session_blocks::columns(wanted);
-        self.sealed(ASH, Some(&columns), span, each)?;
+        let files: Vec<_> = self.layout().sealed_files(ASH, &self.server)?.into_iter().filter(|file| meets(file.span(), span)).collect();
+        let reader = Reader { columns: &columns, wanted };
+        for some in files.chunks(OPEN_FILES) {
+            let mut parts = Vec::new();
+            for file in some {
+                parts.extend(Part::of(&file.path, span).map_err(|error| at(&file.path, &error))?);
+            }
+            reader.read(&parts, each)?;
+        }
         let mut sessions = Sessions::default();
         self.journals(span, &mut |batch| sessions.add(&batch))?;
         let Some(table) = sessions.table()? else { return Ok(()) };
         let places: Vec<usize> = columns.iter().filter_map(|name| table.schema().index_of(name).ok()).collect();
-        each(&table.project(&places).map_err(io::Error::other)?);
+        let block = session_blocks::block(&table.project(&places).map_err(io::Error::other)?, wanted);
+        if !block.is_empty() {
+            each(&block);
+        }
         Ok(())
     }
 
@@ -191,14 +206,7 @@ impl Pages {
 impl Past for Remembered {
     fn sessions(&self, wanted: &Wanted, each: &mut dyn FnMut(&Block)) -> Result<()> {
         let span = Span::new(wanted.from.unwrap_or(Timestamp::MIN), wanted.to.unwrap_or(Timestamp::MAX));
-        self.read(|| {
-            self.session_tables(wanted, span, &mut |table| {
-                let block = session_blocks::block(table, wanted);
-                if !block.is_empty() {
-                    each(&block);
-                }
-            })
-        })
+        self.read(|| self.blocks(wanted, span, each))
     }
 
     fn ticks(&self, span: Span) -> Result<Vec<TickMark>> {
@@ -300,6 +308,7 @@ fn meets(covers: Span, wanted: Span) -> bool {
     covers.start < wanted.end && wanted.start < covers.end
 }
 
-fn at(path: &std::path::Path, error: &io::Error) -> io::Error {
+/// The same error, with the file that it is about.
+pub(super) fn at(path: &std::path::Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
