@@ -8,13 +8,12 @@ use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::wal::is_wal_name;
 use pgtend_postgres::process::os_user::OsUser;
 use pgtend_store::repo::read::{Extents, Place as InPack, Reader};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What one thread reads at once, in the repository's bytes.
@@ -46,20 +45,17 @@ pub struct Files<'a> {
     pub place: &'a Place,
     /// Who owns them.
     pub user: &'a OsUser,
-    /// Whether they are to be durable.
-    pub lasts: bool,
 }
 
 impl Files<'_> {
-    /// Writes on this many threads. When this returns, everything is durable but the last word: as long as the file that
-    /// it gives is there, the directory is unfinished.
+    /// Writes on this many threads. The directory is no cluster until what this gives is told that all else is there, and durable.
     ///
     /// # Errors
     /// The first failure; `Conflict` when an extent is missing or damaged.
-    pub fn write(&self, extents: &Extents, workers: usize, progress: &Progress, system_identifier: &str) -> Result<PathBuf> {
+    pub fn write(&self, extents: &Extents, workers: usize, progress: &Progress, system_identifier: &str) -> Result<Unfinished> {
         make(&self.place.data, 0o700)?;
-        let unfinished = self.place.data.join(UNFINISHED);
-        fs::write(&unfinished, unfinished_text(system_identifier)).map_err(|error| unwritable(&unfinished, &error))?;
+        let mark = self.place.data.join(UNFINISHED);
+        fs::write(&mark, unfinished_text(system_identifier)).map_err(|error| unwritable(&mark, &error))?;
         // PostgreSQL must not start on half a cluster: its control file goes first and gets its name back last.
         let control = self.place.path(CONTROL);
         if control.exists() {
@@ -72,18 +68,18 @@ impl Files<'_> {
         progress.expect(self.files.iter().filter(|file| self.selection.takes(&file.path)).map(|file| file.bytes).sum());
         self.empty_files()?;
         let pieces = self.pieces(extents)?;
-        let turns = turns(&pieces);
-        let next = AtomicUsize::new(0);
+        let turns = Mutex::new(VecDeque::from(turns(&pieces)));
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         std::thread::scope(|scope| {
-            for _ in 0..workers.max(1) {
-                scope.spawn(|| {
+            for number in 0..workers.max(1) {
+                let (turns, failed, pieces) = (&turns, &failed, &pieces);
+                scope.spawn(move || {
                     let mut worker = Worker { files: self, reader: extents.reader(), open: None, content: Vec::new(), progress };
-                    while let Some(range) = turns.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    while let Some(range) = next(turns, number) {
                         if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                             return;
                         }
-                        if let Err(error) = worker.turn(&pieces[range.clone()]) {
+                        if let Err(error) = worker.turn(&pieces[range]) {
                             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                         }
                     }
@@ -93,8 +89,7 @@ impl Files<'_> {
         if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        self.finish()?;
-        Ok(unfinished)
+        Ok(Unfinished { mark, written: self.path(CONTROL), control })
     }
 
     fn directories(&self) -> Result<()> {
@@ -182,23 +177,27 @@ impl Files<'_> {
         let path = self.place.path(relative);
         if relative == CONTROL { path.with_extension("unfinished") } else { path }
     }
+}
 
-    /// One sync for each file system instead of one a file.
-    fn finish(&self) -> Result<()> {
-        let (written, control) = (self.path(CONTROL), self.place.path(CONTROL));
-        if written.exists() {
-            fs::rename(&written, &control).map_err(|error| unwritable(&control, &error))?;
+/// A directory whose files are written, and which is no cluster yet.
+#[derive(Debug)]
+#[must_use = "PostgreSQL does not start on it"]
+pub struct Unfinished {
+    mark: PathBuf,
+    written: PathBuf,
+    control: PathBuf,
+}
+
+impl Unfinished {
+    /// Makes it one. Everything else must be there, and durable where it is to last.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn finish(self) -> Result<()> {
+        if self.written.exists() {
+            fs::rename(&self.written, &self.control).map_err(|error| unwritable(&self.control, &error))?;
         }
-        if !self.lasts {
-            return Ok(());
-        }
-        for path in self.place.tablespaces.values().chain([&self.place.data]) {
-            let synced = File::open(path).and_then(|directory| rustix::fs::syncfs(&directory).map_err(io::Error::from));
-            synced.map_err(|error| {
-                Error::new(Kind::System, format!("what was restored could not be made durable: {error}")).at(path.display().to_string())
-            })?;
-        }
-        Ok(())
+        fs::remove_file(&self.mark).map_err(|error| unwritable(&self.mark, &error))
     }
 }
 
@@ -266,6 +265,12 @@ impl Worker<'_> {
         }
         self.open.as_ref().map(|(_, file)| file).ok_or_else(|| Error::new(Kind::Internal, "no file is open"))
     }
+}
+
+/// The next turn of a thread. Half of them begin at the other end: two that write to one file wait for each other.
+fn next(turns: &Mutex<VecDeque<Range<usize>>>, number: usize) -> Option<Range<usize>> {
+    let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+    if number.is_multiple_of(2) { turns.pop_front() } else { turns.pop_back() }
 }
 
 /// What one thread does at once: pieces of one pack, so many that reading on pays, and so few that all threads have work.

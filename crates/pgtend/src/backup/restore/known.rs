@@ -46,8 +46,10 @@ fn none(repository: &Repository, server: &str, damaged: Vec<Error>) -> Error {
     if let Some(error) = damaged.into_iter().next() {
         return error;
     }
-    let servers = repository.servers().unwrap_or_default().join(", ");
+    let mut others = repository.servers().unwrap_or_default();
+    others.retain(|other| other != server);
+    let takes_one = "`pgtend backup run` takes one";
     Error::new(Kind::NotFound, format!("the repository has no backup of a server \"{server}\""))
         .at(repository.shown())
-        .hint(if servers.is_empty() { "`pgtend backup run` takes one".to_owned() } else { format!("it has backups or WAL of: {servers}") })
+        .hint(if others.is_empty() { takes_one.to_owned() } else { format!("{takes_one}; others are here: {}", others.join(", ")) })
 }

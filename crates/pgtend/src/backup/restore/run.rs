@@ -147,7 +147,7 @@ impl Restore {
         let extents = self.repository.extents()?;
         let data = &prepared.place.data;
         let lasts = replay.purpose != Purpose::Scratch;
-        let files = Files { files: &prepared.files, selection: &prepared.selection, place: &prepared.place, user: &self.user, lasts };
+        let files = Files { files: &prepared.files, selection: &prepared.selection, place: &prepared.place, user: &self.user };
         let unfinished = files.write(&extents, self.workers, progress, &prepared.owner.system_identifier)?;
         self.anew(prepared)?;
         if lasts && prepared.selection.is_everything() {
@@ -169,8 +169,13 @@ impl Restore {
                 self.user.own(&path)?;
             }
         }
-        fs::remove_file(&unfinished).map_err(|error| failed(&unfinished, &error))?;
-        if lasts { sync(data) } else { Ok(()) }
+        if !lasts {
+            return unfinished.finish();
+        }
+        // A cluster must not be whole by name before it is by content, whenever the power fails.
+        prepared.place.tablespaces.values().chain([data]).try_for_each(|path| sync(path))?;
+        unfinished.finish()?;
+        sync(data)
     }
 
     fn recover(&self, installation: &Installation, data: &Path, archives: bool, progress: &Progress) -> Result<Recovered> {
@@ -196,9 +201,12 @@ impl Restore {
     }
 }
 
-fn sync(data: &Path) -> Result<()> {
-    let synced = fs::File::open(data).and_then(|directory| rustix::fs::syncfs(&directory).map_err(std::io::Error::from));
-    synced.map_err(|error| failed(data, &error))
+/// One sync for a file system instead of one a file.
+fn sync(directory: &Path) -> Result<()> {
+    let synced = fs::File::open(directory).and_then(|opened| rustix::fs::syncfs(&opened).map_err(std::io::Error::from));
+    synced.map_err(|error| {
+        Error::new(Kind::System, format!("what was restored could not be made durable: {error}")).at(directory.display().to_string())
+    })
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Error {
