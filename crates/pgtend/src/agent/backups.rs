@@ -248,6 +248,11 @@ impl Backups {
         is_taken
     }
 
+    /// By how much others go first.
+    fn nice(&self) -> u8 {
+        u8::try_from(self.0.config.nice).unwrap_or(0)
+    }
+
     /// How extents are written.
     fn options(&self) -> Options {
         let config = &self.0.config;
@@ -260,7 +265,7 @@ impl Backups {
         progress.enter(Phase::Starting);
         let how = How {
             workers: config.workers,
-            nice: u8::try_from(config.nice).unwrap_or(0),
+            nice: self.nice(),
             options: self.options(),
             wal_timeout: config.wal_timeout,
             fast_checkpoint: true,

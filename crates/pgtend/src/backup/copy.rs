@@ -21,8 +21,6 @@ const EXTENTS_A_TURN: usize = 32;
 /// What is copied from where.
 #[derive(Debug)]
 pub struct Copy<'a> {
-    /// Nice value of the threads that copy, 0 to 19.
-    pub nice: u8,
     /// The data directory.
     pub data: &'a Path,
     /// Its files, without extents.
@@ -126,7 +124,6 @@ impl Copy<'_> {
 
     fn work(&self, writing: &Writing, turns: &[Turn], next: &AtomicUsize, failed: &Mutex<Option<Error>>, progress: &Progress) -> Done {
         let mut done = Done::default();
-        yield_to_others(self.nice);
         let result = writing.writer().and_then(|mut writer| {
             while let Some(turn) = turns.get(next.fetch_add(1, Ordering::Relaxed)) {
                 progress.check()?;
@@ -211,18 +208,6 @@ impl Copy<'_> {
             copied.files.push(file);
         }
         Ok(copied)
-    }
-}
-
-/// Lets others go first, as far as this thread is concerned.
-fn yield_to_others(nice: u8) {
-    if nice == 0 {
-        return;
-    }
-    // Linux keeps a nice value for each thread, and takes a thread's number for a process's.
-    let niced = rustix::process::setpriority_process(Some(rustix::thread::gettid()), i32::from(nice));
-    if let Err(error) = niced {
-        tracing::warn!(%error, nice, "the backup's threads could not be made nice");
     }
 }
 

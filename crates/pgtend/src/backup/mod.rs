@@ -9,6 +9,7 @@ pub mod cron;
 pub mod doctor;
 pub mod expire;
 pub mod logical;
+mod nice;
 pub mod open;
 mod pages;
 pub mod progress;

@@ -3,6 +3,7 @@
 use super::copy::{Copied, Copy, PageFormat};
 use super::progress::{Phase, Progress};
 use super::wal_needed::Needed;
+use crate::backup::nice::nicely;
 use crate::blocking::blocking;
 use jiff::Timestamp;
 use pgtend_model::backup::{BackupHead, BackupKind, BackupLabel, Checksums, Extent, FileEntry, FileType, Tablespace};
@@ -170,7 +171,6 @@ impl Take {
                     .hint("a backup without it would not be one: pgtend must run as root or as the owner, and every tablespace must be mounted"));
             }
             let copy = Copy {
-                nice: take.how.nice,
                 data: &ground.data,
                 files: entries(&listing)?,
                 before: before.files.iter().map(|file| (file.path.as_str(), file)).collect(),
@@ -181,7 +181,7 @@ impl Take {
                 }),
             };
             let writing = take.repository.write(take.how.options, &take.repository.condemned()?)?;
-            let copied = copy.run(&writing, take.how.workers, &progress)?;
+            let copied = nicely(take.how.nice, || copy.run(&writing, take.how.workers, &progress))?;
             let stored_bytes = writing.finish()?;
             Ok(Outcome { copied, listing, stored_bytes })
         })

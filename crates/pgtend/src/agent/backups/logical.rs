@@ -45,6 +45,7 @@ impl Backups {
             exclude: [config.exclude.as_slice(), exclude].concat(),
             jobs: config.jobs,
             workers: self.0.config.workers,
+            nice: self.nice(),
             options: self.options(),
             lock_wait: config.lock_wait_timeout,
             staging: config.staging_directory.clone().unwrap_or_else(|| self.0.state_directory.join("staging")),

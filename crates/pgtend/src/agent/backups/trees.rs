@@ -68,6 +68,7 @@ impl Backups {
             },
             repository: self.repository(configured).await?,
             workers: self.0.config.workers,
+            nice: self.nice(),
             options: self.options(),
         };
         let seen = progress.clone();

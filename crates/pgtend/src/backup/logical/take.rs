@@ -2,6 +2,7 @@
 
 use super::program::{Running, command};
 use super::staging::{Sink, Staging, Stored, store};
+use crate::backup::nice::nicely;
 use crate::backup::tree::store::Storing;
 use crate::backup::{Phase, Progress};
 use crate::blocking::blocking;
@@ -30,6 +31,8 @@ pub struct How {
     pub jobs: usize,
     /// Threads that cut, compress and encrypt.
     pub workers: usize,
+    /// The nice value of these threads and of pg_dump.
+    pub nice: u8,
     /// How extents are written.
     pub options: Options,
     /// How long pg_dump waits for a lock.
@@ -83,7 +86,7 @@ impl Take {
         progress.expect(databases.iter().map(|sized| sized.table_bytes).sum());
         progress.enter(Phase::Copying);
         let (take, watched, server, version) = (self.clone(), progress.clone(), facts.clone(), clients.version.clone());
-        let outcome = blocking(move || take.dump(&server, &clients, databases, started, &watched)).await?;
+        let outcome = blocking(move || nicely(take.how.nice, || take.dump(&server, &clients, databases, started, &watched))).await?;
         progress.enter(Phase::Publishing);
         let after = look(&self.target, &name).await?;
         let head = BackupHead {

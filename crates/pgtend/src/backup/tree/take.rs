@@ -3,6 +3,7 @@
 use super::store::{StoredFile, Storing, Trouble};
 pub use super::walk::Tree;
 use super::walk::{Listing, list, nanoseconds};
+use crate::backup::nice::nicely;
 use crate::backup::{Phase, Progress};
 use jiff::Timestamp;
 use pgtend_model::backup::head::MOST_WARNINGS;
@@ -37,6 +38,8 @@ pub struct Take {
     pub repository: Repository,
     /// Threads.
     pub workers: usize,
+    /// Their nice value.
+    pub nice: u8,
     /// How extents are written.
     pub options: Options,
 }
@@ -75,7 +78,7 @@ impl Take {
         progress.enter(Phase::Copying);
         let writing = self.repository.write(self.options, &self.repository.condemned()?)?;
         let mut warnings = std::mem::take(&mut listing.unreadable);
-        let new_bytes = self.copy(&mut listing, &before, &writing, &mut warnings, progress)?;
+        let new_bytes = nicely(self.nice, || self.copy(&mut listing, &before, &writing, &mut warnings, progress))?;
         let stored_bytes = writing.finish()?;
         progress.enter(Phase::Publishing);
         let files = listing.entries.iter().filter(|entry| matches!(entry.file_type, FileType::File | FileType::HardLink)).count() as u64;
