@@ -252,6 +252,7 @@ fn check_effective(config: &mut Effective, section: &Section<'_>) {
         section.reject("server", "no server is configured", "add [[server]] with name = \"main\" and dsn = \"host=/var/run/postgresql\"");
     }
     same_names("server", "server", config.server.iter().map(|server| server.name.as_str()), section);
+    clusters(config, section);
     same_names("file tree", "files", config.files.iter().map(|files| files.name.as_str()), section);
     if !config.files.is_empty() && config.backup.repository.is_empty() {
         section.reject("files", "file trees have nowhere to go", "add [[backup.repository]] with path = \"/directory\"");
@@ -262,6 +263,26 @@ fn check_effective(config: &mut Effective, section: &Section<'_>) {
             let known: Vec<&str> = config.server.iter().map(|server| server.name.as_str()).collect();
             let (what, hint) = hints::unknown_word(name, "metrics.custom.servers", &known);
             section.reject_at(&["metrics".into(), "custom".into(), index.into(), "servers".into()], what, hint);
+        }
+    }
+}
+
+/// A cluster may have the name of one of its nodes, but not that of a server that belongs to another one.
+fn clusters(config: &Effective, section: &Section<'_>) {
+    for (index, server) in config.server.iter().enumerate() {
+        let Some(cluster) = &server.cluster else { continue };
+        let stranger = config.server.iter().find(|other| other.name == *cluster && other.in_repository() != cluster);
+        if let Some(other) = stranger {
+            let what = format!(
+                "server \"{}\" is called \"{}\" in repositories, so that nobody else can be \"{cluster}\" there",
+                other.name,
+                other.in_repository()
+            );
+            section.reject_at(
+                &["server".into(), index.into(), "cluster".into()],
+                what,
+                "give all nodes of the cluster the same name there",
+            );
         }
     }
 }

@@ -25,6 +25,10 @@ section! {
         /// The server's log, where it is a file on this machine that the server's own settings do not tell: what `pg_ctl --log` or a service
         /// manager writes its standard error to. What the logging collector writes is found by itself from `data_directory`.
         log_file: Option<PathBuf> = none, now;
+        /// Under which name its backups and WAL are kept: the same for a primary and its standbys, wherever their agents run. Not written: `name`.
+        cluster: Option<String> = none, restart;
+        /// When a backup of it is taken, instead of `backup.schedule`: `off` on those nodes of a cluster that are not to be burdened with it.
+        backup_schedule: Option<String> = none, restart;
         /// Databases whose tables, indexes and sequences are watched.
         databases: Selection = "'all'", now;
         /// Databases left out of `databases = "all"`. Templates and databases that allow no connections always are.
@@ -59,6 +63,8 @@ impl Server {
             password_file: None,
             data_directory: None,
             log_file: None,
+            cluster: None,
+            backup_schedule: None,
             databases: default("databases"),
             exclude_databases: Vec::new(),
             max_databases: default("max_databases"),
@@ -71,6 +77,11 @@ impl Server {
         }
     }
 
+    /// What it is called in backup repositories.
+    pub fn in_repository(&self) -> &str {
+        self.cluster.as_deref().unwrap_or(&self.name)
+    }
+
     /// Whether a database is to be watched, as far as its name goes.
     pub fn watches(&self, database: &str) -> bool {
         match &self.databases {
@@ -80,21 +91,21 @@ impl Server {
     }
 }
 
-fn check_server(server: &mut Server, section: &Section<'_>) {
+fn check_name(key: &str, name: &str, section: &Section<'_>) {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if server.name.is_empty() || server.name.len() > 63 || !server.name.chars().all(legal) {
-        section.reject(
-            "name",
-            format!("\"{}\" cannot be the name of a server", server.name),
-            "use up to 63 letters, digits, '.', '_' and '-'",
-        );
+    if name.is_empty() || name.len() > 63 || !name.chars().all(legal) {
+        section.reject(key, format!("\"{name}\" cannot be the name of a server"), "use up to 63 letters, digits, '.', '_' and '-'");
     }
-    if server.name.starts_with(crate::backup::tree::PREFIX) {
-        section.reject(
-            "name",
-            format!("\"{}\" is how file trees are called in a backup repository", server.name),
-            "begin with something else",
-        );
+    if name.starts_with(crate::backup::tree::PREFIX) {
+        section.reject(key, format!("\"{name}\" is how file trees are called in a backup repository"), "begin with something else");
+    }
+}
+
+fn check_server(server: &mut Server, section: &Section<'_>) {
+    for (key, name) in [("name", Some(&server.name)), ("cluster", server.cluster.as_ref())] {
+        if let Some(name) = name {
+            check_name(key, name, section);
+        }
     }
     if server.lock_timeout >= server.statement_timeout {
         let what = "server.lock_timeout is not less than statement_timeout, which would always end the query first";

@@ -13,7 +13,10 @@ use std::path::Path;
 /// # Errors
 /// When its socket cannot be had. A repository that cannot be opened is no error: PostgreSQL keeps the WAL until it can.
 pub(super) fn start(config: &Effective, places: Places) -> Result<Option<Service>> {
-    let here = |server: &pgtend_model::config::Server| server.data_directory.as_deref().map(|data| Served::server(&server.name, data));
+    let here = |server: &pgtend_model::config::Server| {
+        let data = server.data_directory.as_deref()?;
+        Some(Served::server(&server.name, data).filed(server.in_repository()))
+    };
     let servers: Vec<Served> = config.server.iter().filter_map(here).collect();
     if config.backup.repository.is_empty() || servers.is_empty() {
         return Ok(None);

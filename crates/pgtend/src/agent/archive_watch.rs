@@ -85,7 +85,8 @@ fn bring(agent: &Agent, failed_before: bool) -> bool {
     let ends = agent.tasks().token();
     let mut fails = false;
     for (server, data, _) in archiving(agent, service) {
-        let (files, troubles) = catching_up::round(service.places(), &server, &data, level, &|| !ends.is_cancelled());
+        let (files, troubles) =
+            catching_up::round(service.places(), &agent.backups().filed(&server), &data, level, &|| !ends.is_cancelled());
         if files > 0 {
             tracing::info!(server, files, "WAL was brought to a repository that need not have it at once");
         }
@@ -107,7 +108,7 @@ fn look(agent: &Agent, seen: &mut HashMap<String, Seen>) {
         let seen = seen.entry(name.clone()).or_default();
         if seen.gaps_at.is_none_or(|at| at.elapsed() >= GAPS_EVERY) {
             seen.gaps_at = Some(Instant::now());
-            seen.gaps = gaps(service, &name, &data);
+            seen.gaps = gaps(service, &agent.backups().filed(&name), &data);
         }
         let told = tell(&archived, &data, &bounds, seen);
         alarm(&name, &told, seen.pressure, bounds.drops);

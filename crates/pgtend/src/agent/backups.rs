@@ -44,6 +44,8 @@ struct Inner {
     jobs: Mutex<BTreeMap<Target, Job>>,
     /// Held while a backup of a server goes to a repository: others wait for their turn.
     turns: Mutex<BTreeMap<(String, String), Turn>>,
+    /// What servers are called in repositories, and their own schedules, by their names.
+    servers: Mutex<BTreeMap<String, (String, Option<String>)>>,
     tasks: Tasks,
 }
 
@@ -130,6 +132,9 @@ impl Backups {
     pub fn start(config: &Effective, places: Places, tasks: &Tasks) -> Result<Self> {
         cron::schedule("backup.schedule", &config.backup.schedule)?;
         cron::schedule("backup.logical.schedule", &config.backup.logical.schedule)?;
+        for schedule in config.server.iter().filter_map(|server| server.backup_schedule.as_ref()) {
+            cron::schedule("server.backup_schedule", schedule)?;
+        }
         config.files.iter().try_for_each(|files| cron::schedule("files.schedule", &files.schedule).map(|_| ()))?;
         let inner = Inner {
             config: config.backup.clone(),
@@ -138,6 +143,7 @@ impl Backups {
             places,
             jobs: Mutex::default(),
             turns: Mutex::default(),
+            servers: Mutex::default(),
             tasks: tasks.clone(),
         };
         let backups = Self(Arc::new(inner));
@@ -147,6 +153,7 @@ impl Backups {
 
     /// Takes backups of a server on schedule, until it is no longer watched.
     pub(super) fn look_after(&self, settings: &Settings, ends: CancellationToken) {
+        self.know(settings);
         self.look_after_logical(settings, &ends);
         if settings.server.data_directory.is_none() {
             return;
@@ -162,17 +169,39 @@ impl Backups {
         if !self.opened(&configured, &ends).await {
             return;
         }
-        let target = Target { server: settings.server.name.clone(), repository: configured.name.clone(), kind: BackupKind::Physical };
+        let server = settings.server.in_repository().to_owned();
+        let target = Target { server, repository: configured.name.clone(), kind: BackupKind::Physical };
+        let schedule = self.schedule_of(&settings.server.name);
         // A server that could not be backed up at the start is not left without a backup until the night.
-        while self.wants_first(&target, &configured).await && !self.take(&settings, &configured, &target, &What::Physical).await {
+        while schedule != cron::OFF
+            && self.wants_first(&target, &configured).await
+            && !self.take(&settings, &configured, &target, &What::Physical).await
+        {
             tokio::select! {
                 () = ends.cancelled() => return,
                 () = tokio::time::sleep(RETRY_FIRST) => {}
             }
         }
-        while turn("backup.schedule", &self.0.config.schedule, &ends).await {
+        while turn("server.backup_schedule", &schedule, &ends).await {
             self.take(&settings, &configured, &target, &What::Physical).await;
         }
+    }
+
+    fn know(&self, settings: &Settings) {
+        let server = &settings.server;
+        let known = (server.in_repository().to_owned(), server.backup_schedule.clone());
+        self.0.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(server.name.clone(), known);
+    }
+
+    /// What a server is called in repositories.
+    pub fn filed(&self, server: &str) -> String {
+        let known = self.0.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(server).map_or(server, |(filed, _)| filed.as_str()).to_owned()
+    }
+
+    fn schedule_of(&self, server: &str) -> String {
+        let known = self.0.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(server).and_then(|(_, schedule)| schedule.clone()).unwrap_or_else(|| self.0.config.schedule.clone())
     }
 
     /// Waits until a repository can be opened; false when nobody wants it any more.
@@ -195,9 +224,6 @@ impl Backups {
 
     /// A server that has no backup at all gets one at once, unless backups are taken by hand only.
     async fn wants_first(&self, target: &Target, configured: &Configured) -> bool {
-        if self.0.config.schedule == cron::OFF {
-            return false;
-        }
         let Ok(repository) = self.repository(configured).await else { return false };
         let server = target.server.clone();
         matches!(blocking(move || repository.backups(&server)).await, Ok((heads, damaged)) if damaged.is_empty() && !heads.iter().any(|head| head.kind == BackupKind::Physical))
@@ -272,7 +298,13 @@ impl Backups {
             read_all: false,
             application_name: format!("{} backup", settings.server.application_name),
         };
-        let take = Take { server: settings.server.name.clone(), target: settings.target.clone(), repository, how };
+        let take = Take {
+            server: settings.server.in_repository().to_owned(),
+            target: settings.target.clone(),
+            repository,
+            peers: settings.peers.clone(),
+            how,
+        };
         self.unless_the_agent_ends(progress, Box::pin(take.run(progress))).await
     }
 
@@ -320,7 +352,8 @@ impl Backups {
         }
         let mut begun = Vec::new();
         for configured in self.configured(repository)? {
-            let target = Target { server: settings.server.name.clone(), repository: configured.name.clone(), kind: what.kind() };
+            let server = settings.server.in_repository().to_owned();
+            let target = Target { server, repository: configured.name.clone(), kind: what.kind() };
             self.is_free(&target)?;
             let (backups, settings, begun_target, what) = (self.clone(), settings.clone(), target.clone(), what.clone());
             self.0.tasks.spawn(format!("backup of {}", target.server), async move {
@@ -342,6 +375,7 @@ impl Backups {
 
     /// Stops a backup that goes on.
     pub fn stop(&self, server: &str) -> usize {
+        let server = self.filed(server);
         let jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let running = jobs.iter().filter(|(target, _)| target.server == server).filter_map(|(_, job)| job.progress.as_ref());
         running.inspect(|progress| progress.cancel()).count()
@@ -355,8 +389,9 @@ impl Backups {
     /// What goes on for a server, and for file trees.
     pub fn work(&self, server: &str) -> Vec<Work> {
         let logical = &self.0.config.logical.schedule;
-        let mut all = self.work_of(server, BackupKind::Physical, &self.0.config.schedule);
-        let dumps = self.work_of(server, BackupKind::Logical, logical);
+        let filed = self.filed(server);
+        let mut all = self.work_of(&filed, BackupKind::Physical, &self.schedule_of(server));
+        let dumps = self.work_of(&filed, BackupKind::Logical, logical);
         if logical != cron::OFF || dumps.iter().any(|work| work.running.is_some() || work.last.is_some()) {
             all.extend(dumps);
         }
@@ -393,7 +428,7 @@ impl Backups {
     /// What the repository says.
     pub async fn expire(&self, configured: &Configured, server: &str, dry_run: bool) -> Result<expire::Expired> {
         let repository = self.repository(configured).await?;
-        let (policies, server) = (self.policies(configured, server), server.to_owned());
+        let (policies, server) = (self.policies(configured, server), self.filed(server));
         blocking(move || expire::expire(&repository, &server, &policies, dry_run)).await
     }
 
@@ -419,7 +454,7 @@ impl Backups {
     /// `NotFound` when there is none; what the repository says.
     pub async fn delete(&self, configured: &Configured, server: &str, label: Label) -> Result<()> {
         let repository = self.repository(configured).await?;
-        let server = server.to_owned();
+        let server = self.filed(server);
         blocking(move || expire::delete(&repository, &server, label)).await
     }
 
@@ -429,7 +464,7 @@ impl Backups {
     /// What the repository says.
     pub async fn list(&self, configured: &Configured, server: &str) -> Result<(Vec<BackupHead>, Vec<Error>)> {
         let repository = self.repository(configured).await?;
-        let server = server.to_owned();
+        let server = self.filed(server);
         blocking(move || repository.backups(&server)).await
     }
 
@@ -439,7 +474,7 @@ impl Backups {
     /// What the repository says.
     pub async fn annotations(&self, configured: &Configured, server: &str) -> Result<BTreeMap<Label, Annotations>> {
         let repository = self.repository(configured).await?;
-        let server = server.to_owned();
+        let server = self.filed(server);
         blocking(move || repository.annotations(&server)).await
     }
 

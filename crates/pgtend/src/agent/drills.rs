@@ -178,7 +178,7 @@ impl Drills {
         let usual = config.scratch_directory.clone().or_else(|| self.0.scratch.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
         let directory = if wanted.kind == Kind::Full { config.full_directory.clone().unwrap_or(usual) } else { usual };
         let ground = Ground {
-            server: settings.server.name.clone(),
+            server: settings.server.in_repository().to_owned(),
             live: settings.target.clone(),
             repository,
             repository_name: configured.name.clone(),

@@ -21,6 +21,8 @@ pub struct Settings {
     pub server: config::Server,
     /// How to connect.
     pub target: Target,
+    /// How to connect to the other nodes of its cluster.
+    pub peers: Vec<Target>,
     /// How sessions are sampled.
     pub ash: Ash,
     /// What is remembered, and when snapshots are taken.
@@ -39,15 +41,13 @@ impl Settings {
     /// # Errors
     /// When the connection string, or a file that it names, cannot be read.
     pub fn new(config: &Effective, server: &config::Server, environment: &Environment) -> Result<Self> {
-        let mut target =
-            Target::resolve(Some(server.dsn.expose()), environment).map_err(|error| error.at(format!("server {}", server.name)))?;
-        if let Some(file) = &server.password_file {
-            target = target.with_password(&password(file).map_err(|error| error.at(file.display().to_string()))?);
-        }
+        let is_peer = |other: &&config::Server| other.name != server.name && other.in_repository() == server.in_repository();
         let custom = config.metrics.custom.iter().filter(|custom| custom.servers.includes(&server.name)).cloned().collect();
         Ok(Self {
             server: server.clone(),
-            target,
+            target: target(server, environment)?,
+            // What stands in the way of one of them is said where that one is watched.
+            peers: config.server.iter().filter(is_peer).filter_map(|peer| target(peer, environment).ok()).collect(),
             ash: config.ash.clone(),
             awr: config.awr.clone(),
             probes: config.probes.clone(),
@@ -129,6 +129,12 @@ impl Settings {
         }
         None
     }
+}
+
+fn target(server: &config::Server, environment: &Environment) -> Result<Target> {
+    let target = Target::resolve(Some(server.dsn.expose()), environment).map_err(|error| error.at(format!("server {}", server.name)))?;
+    let Some(file) = &server.password_file else { return Ok(target) };
+    Ok(target.with_password(&password(file).map_err(|error| error.at(file.display().to_string()))?))
 }
 
 fn password(file: &std::path::Path) -> Result<String> {

@@ -136,7 +136,7 @@ async fn check_backups(
     let backups = api.agent().backups();
     backups.configured(None)?;
     let check = Check {
-        server: server.name().to_owned(),
+        server: settings.server.in_repository().to_owned(),
         target: settings.target.clone(),
         places: backups.places().clone(),
         patience: Duration::from_secs(wanted.timeout_seconds.unwrap_or(60).min(MOST_SECONDS)),

@@ -132,6 +132,9 @@ pub struct ServerPlace {
     pub dsn: String,
     /// The file of its password.
     pub password_file: Option<String>,
+    /// What it is called in the repositories.
+    #[serde(default)]
+    pub cluster: Option<String>,
 }
 
 /// Where a repository is.
@@ -206,7 +209,7 @@ async fn show_doctor(State(api): State<Api>, Params(which): Params<Which>) -> Re
 async fn list(api: &Api, server: &Server) -> BackupList {
     let backups = api.agent().backups();
     let mut list = BackupList { backups: Vec::new(), work: backups.work(server.name()), damaged: Vec::new() };
-    let owners = [vec![server.name().to_owned()], backups.trees()].concat();
+    let owners = [vec![backups.filed(server.name())], backups.trees()].concat();
     for configured in backups.configured(None).unwrap_or_default() {
         for owner in &owners {
             match backups.list(&configured, owner).await {
@@ -323,6 +326,7 @@ async fn tell_places(State(api): State<Api>) -> Result<Answer<RepositoryPlaces>,
         name: server.name.clone(),
         dsn: server.dsn.masked(),
         password_file: shown(server.password_file.as_ref()),
+        cluster: server.cluster.clone(),
     };
     Ok(Answer::new(RepositoryPlaces {
         repositories: config.backup.repository.iter().map(place).collect(),

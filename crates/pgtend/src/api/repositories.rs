@@ -78,7 +78,7 @@ async fn adopt_server(
     let mut all = Vec::new();
     for configured in backups.configured(wanted.repository.as_deref())? {
         let repository = backups.repository(&configured).await?;
-        let (name, server, cluster) = (configured.name, server.name().to_owned(), cluster.clone());
+        let (name, server, cluster) = (configured.name, backups.filed(server.name()), cluster.clone());
         let (who, confirmed) = (caller.name.clone(), wanted.confirmed);
         all.push(blocking(move || adopt(&repository, &name, &server, &cluster, &who, confirmed)).await?);
     }

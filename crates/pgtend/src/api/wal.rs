@@ -35,7 +35,7 @@ async fn show(State(api): State<Api>, Params(which): Params<Which>) -> std::resu
             Some(ServerWal {
                 server: server.name().to_owned(),
                 archiving: view.wal.as_deref().cloned().unwrap_or_else(Archiving::default),
-                repositories: status::look(service.places(), server.name(), data),
+                repositories: status::look(service.places(), &agent.backups().filed(server.name()), data),
             })
         };
         Ok(WalStatus { servers: servers.iter().filter_map(of).collect() })

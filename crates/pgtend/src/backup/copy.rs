@@ -5,7 +5,7 @@ use super::progress::Progress;
 use pgtend_model::backup::file_list::EXTENT;
 use pgtend_model::backup::{Extent, FileEntry, FileType};
 use pgtend_model::error::{Error, Kind, Result};
-use pgtend_model::pgdata::RelationFile;
+use pgtend_model::pgdata::{Lsn, RelationFile};
 use pgtend_store::repo::write::{Writer, Writing};
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,6 +40,8 @@ pub struct PageFormat {
     pub page_bytes: usize,
     /// Pages of a file of a relation, before the next one begins.
     pub file_blocks: u32,
+    /// Where the backup began: pages that were written after it come back from the WAL.
+    pub begun: Lsn,
 }
 
 /// What was copied.
@@ -163,7 +165,7 @@ impl Copy<'_> {
             progress.pace(bytes as u64);
             read_padded(&file, &mut content, bytes, offset).map_err(|error| unreadable(&path, &error))?;
             if let (Some(pages), Some(first_block)) = (self.pages, first_block) {
-                done.pages.check(&entry.path, &file, &mut content, offset, first_block, pages.page_bytes);
+                done.pages.check(&entry.path, &file, &mut content, offset, first_block, pages);
             }
             let stored = writer.add(&content, before.get(index).map(|extent| extent.id))?;
             if let Some(new) = stored.new_bytes {

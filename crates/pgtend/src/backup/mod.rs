@@ -15,6 +15,7 @@ mod pages;
 pub mod progress;
 pub mod repo_verify;
 pub mod restore;
+mod standby;
 pub mod take;
 pub mod tree;
 mod wal_needed;

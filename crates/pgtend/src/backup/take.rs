@@ -2,12 +2,15 @@
 
 use super::copy::{Copied, Copy, PageFormat};
 use super::progress::{Phase, Progress};
+use super::standby;
 use super::wal_needed::Needed;
 use crate::backup::nice::nicely;
 use crate::blocking::blocking;
 use jiff::Timestamp;
 use pgtend_model::backup::{BackupHead, BackupKind, BackupLabel, Checksums, Extent, FileEntry, FileType, Tablespace};
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::pgdata::Lsn;
+use pgtend_model::pgdata::wal::Segment;
 use pgtend_postgres::backup::{BackupSession, Facts, Stopped};
 use pgtend_postgres::connect::Target;
 use pgtend_postgres::files::{control, walk};
@@ -48,6 +51,8 @@ pub struct Take {
     pub target: Target,
     /// Where it goes.
     pub repository: Repository,
+    /// Others that may be its primary, where it is a standby.
+    pub peers: Vec<Target>,
     /// How.
     pub how: How,
 }
@@ -89,24 +94,38 @@ impl Take {
             session.keep_wal(&format!("pgtend_backup_{}", std::process::id())).await?;
         }
         let label = self.blocking(move |take| take.repository.free_label(&take.server, started)).await?;
-        session.start(&format!("pgtend {label}"), self.how.fast_checkpoint).await?;
+        let start = session.start(&format!("pgtend {label}"), self.how.fast_checkpoint).await?;
+        if facts.in_recovery {
+            let at = Segment::holding(ground.control.checkpoint.timeline, start, ground.control.wal_segment);
+            let ground = Arc::clone(&ground);
+            self.blocking(move |take| standby::wal_is_there(&take.repository, &ground.owner, at, ground.control.wal_segment)).await?;
+        }
         progress.enter(Phase::Copying);
         let outcome = tokio::select! {
-            outcome = self.copy(&ground, before, progress) => outcome?,
+            outcome = self.copy(&ground, before, start, progress) => outcome?,
             error = session.closed() => {
                 progress.cancel();
                 return Err(error.hint("the server ends a backup when its session is lost: take it again, what was copied is kept"));
             }
         };
         session.check_unchanged().await?;
+        // On a standby it says up to where the files have been written to, and so must be read after them and before the backup's end is fixed.
+        let data = ground.data.clone();
+        let control = self.blocking(move |_| control::read(&data)).await?;
         let stopped = session.stop().await?;
         progress.enter(Phase::WaitingForWal);
         let start = BackupLabel::read(&stopped.backup_label)?;
+        if facts.in_recovery {
+            standby::kept_its_timeline(&control.control, &start)?;
+        }
         let size = ground.control.wal_segment;
         let needed = Needed::of(ground.owner.clone(), start.timeline, start.start_lsn, stopped.stop_lsn, size);
+        if facts.in_recovery {
+            standby::finish_segment(&self.peers, facts, &self.how.application_name).await;
+        }
         self.wal(session, &ground, needed.clone(), progress).await?;
         progress.enter(Phase::Publishing);
-        let (files, summary) = self.with_special_files(&ground, outcome.listing, outcome.copied, &stopped).await?;
+        let (files, summary) = self.with_special_files(&ground, outcome.listing, outcome.copied, control.bytes, &stopped).await?;
         let head = BackupHead {
             system_identifier: ground.owner.system_identifier.clone(),
             postgresql_version: facts.version,
@@ -140,6 +159,9 @@ impl Take {
     fn prepare(&self, facts: &Facts, now: Timestamp) -> Result<(Lock, Before)> {
         let identity =
             Identity { system_identifier: facts.system_identifier.to_string(), postgresql_version: facts.version, first_seen: now };
+        if facts.in_recovery {
+            standby::is_filed_with_its_primary(&self.repository, &self.server, facts)?;
+        }
         self.repository.claim_server(&self.server, &identity)?;
         let lock = self.repository.lock(&format!("backup-{}", self.server), &format!("backup of {}", self.server), now)?;
         let (heads, damaged) = self.repository.backups(&self.server)?;
@@ -161,7 +183,7 @@ impl Take {
         Ok((lock, Before { files: files.unwrap_or_default(), started_ns }))
     }
 
-    async fn copy(&self, ground: &Arc<Ground>, before: Before, progress: &Progress) -> Result<Outcome> {
+    async fn copy(&self, ground: &Arc<Ground>, before: Before, begun: Lsn, progress: &Progress) -> Result<Outcome> {
         let (ground, progress) = (Arc::clone(ground), progress.clone());
         self.blocking(move |take| {
             let listing = walk::list(&ground.data, &ground.control.version_folder(ground.major))?;
@@ -178,6 +200,7 @@ impl Take {
                 pages: ground.control.has_checksums().then_some(PageFormat {
                     page_bytes: ground.control.block_bytes as usize,
                     file_blocks: ground.control.relation_segment_blocks,
+                    begun,
                 }),
             };
             let writing = take.repository.write(take.how.options, &take.repository.condemned()?)?;
@@ -199,11 +222,7 @@ impl Take {
             }
             let why = || match (&failing, in_recovery) {
                 (Some(segment), _) => format!("archive_command fails for {segment}: see the server's log and `pgtend wal status`"),
-                (None, true) => {
-                    "the primary must archive into this repository, or the standby with archive_mode = always; a quiet primary \
-                                 hands over a segment after archive_timeout, or when somebody calls pg_switch_wal()"
-                        .to_owned()
-                }
+                (None, true) => standby::LATE.to_owned(),
                 (None, false) => "does archive_command call `pgtend wal push`? see `pgtend wal status`".to_owned(),
             };
             needed.wait(&take.repository, take.how.wal_timeout, &progress, why)?;
@@ -213,25 +232,25 @@ impl Take {
         .await
     }
 
-    /// `pg_control`, read last, and what `pg_backup_stop` gave; and the head as far as the files tell it.
+    /// `pg_control`, read after all others, and what `pg_backup_stop` gave; and the head as far as the files tell it.
     async fn with_special_files(
         &self,
         ground: &Arc<Ground>,
         listing: walk::Listing,
         copied: Copied,
+        control: Vec<u8>,
         stopped: &Stopped,
     ) -> Result<(Vec<FileEntry>, Summary)> {
         let ground = Arc::clone(ground);
         let stopped = stopped.clone();
         self.blocking(move |take| {
             let writing = take.repository.write(take.how.options, &take.repository.condemned()?)?;
-            let mut special =
-                vec![("global/pg_control", control::read(&ground.data)?.bytes), ("backup_label", stopped.backup_label.into_bytes())];
+            let mut special = vec![(control::PATH, control), ("backup_label", stopped.backup_label.into_bytes())];
             if !stopped.tablespace_map.is_empty() {
                 special.push(("tablespace_map", stopped.tablespace_map.into_bytes()));
             }
             let mut files = copied.files;
-            files.retain(|file| file.path != "global/pg_control");
+            files.retain(|file| file.path != control::PATH);
             let mut new_bytes = copied.new_bytes;
             files.extend(special_entries(&writing, &special, &mut new_bytes)?);
             let stored_bytes = writing.finish()?;
@@ -239,11 +258,12 @@ impl Take {
             let count = files.len() as u64;
             files.extend(directories(&listing)?);
             files.sort_by(|a, b| a.path.cmp(&b.path));
+            let pages = copied.pages.conclude(stopped.stop_lsn);
             let checksums = Checksums {
                 enabled: ground.control.has_checksums(),
-                checked_pages: copied.pages.checked,
-                wrong: copied.pages.named,
-                wrong_pages: copied.pages.wrong,
+                checked_pages: pages.checked,
+                wrong: pages.named,
+                wrong_pages: pages.wrong,
             };
             let (tablespaces, notes) = (tablespaces(&listing), notes(&listing));
             Ok((files, Summary { bytes, new_bytes, stored_bytes, files: count, checksums, tablespaces, notes }))

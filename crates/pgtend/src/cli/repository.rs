@@ -78,8 +78,26 @@ impl From {
     pub(super) async fn open(&self, global: &Global) -> Result<Opened> {
         let (repository, wal_socket) = self.repository(global).await?;
         readable(&repository)?;
-        let server = server(global, &repository).await?;
+        let server = self.server(global, &repository).await?;
         Ok(Opened { repository, server, wal_socket })
+    }
+
+    /// What the server that is named is called in the repository; of none, the only one that is there.
+    pub(super) async fn server(&self, global: &Global, repository: &Repository) -> Result<String> {
+        let Some(name) = &global.server else {
+            let looked = repository.clone();
+            return only(blocking(move || looked.servers()).await?, repository);
+        };
+        let servers = match (&self.from, &self.config) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(path)) => read(path)?.server.into_iter().map(|server| (server.name, server.cluster)).collect(),
+            (None, None) => {
+                let places: RepositoryPlaces = source::agent(global)?.get(REPOSITORIES).await?;
+                places.servers.into_iter().map(|server| (server.name, server.cluster)).collect()
+            }
+        };
+        let cluster = servers.into_iter().find(|(server, _)| server == name).and_then(|(_, cluster)| cluster);
+        Ok(cluster.unwrap_or_else(|| name.clone()))
     }
 
     /// The repository, whatever is in it, and where an agent brings its WAL.
@@ -105,6 +123,7 @@ impl From {
                         name: server.name,
                         dsn: server.dsn.expose().to_owned(),
                         password_file: server.password_file.map(|path| path.display().to_string()),
+                        cluster: server.cluster,
                     })
                     .collect()
             }
@@ -185,15 +204,6 @@ pub(super) fn readable(repository: &Repository) -> Result<()> {
     Err(Error::new(Kind::Authentication, "this host writes to the repository for its recipients, and does not read it")
         .at(repository.shown())
         .hint("restore with the key of a recipient: --from DIR --key-file FILE"))
-}
-
-/// The server that is named, or the only one of the repository.
-pub(super) async fn server(global: &Global, repository: &Repository) -> Result<String> {
-    let looked = repository.clone();
-    match &global.server {
-        Some(server) => Ok(server.clone()),
-        None => only(blocking(move || looked.servers()).await?, repository),
-    }
 }
 
 fn read(path: &Path) -> Result<Effective> {

@@ -3,7 +3,7 @@
 use super::Global;
 use super::output::{Cell, Table, Tabular, Tone, print};
 use super::progress_bar::{self, watched};
-use super::repository::{From, readable, server};
+use super::repository::{From, readable};
 use crate::backup::Progress;
 use crate::backup::logical::restore::Restore as Database;
 use crate::backup::tree::restore::Restore as Tree;
@@ -132,7 +132,7 @@ impl Contents {
 
     async fn database(&self, global: &Global, asked: &Asked<'_>, repository: Repository, database: &str, into: &str) -> Result<()> {
         let restore = Database {
-            server: server(global, &repository).await?,
+            server: asked.from.server(global, &repository).await?,
             repository,
             label: asked.backup,
             database: database.to_owned(),

@@ -118,6 +118,6 @@ fn lies_in(path: &Path, data: &Path) -> bool {
 }
 
 fn of_data(serving: &Serving) -> Result<(WalOwner, pgtend_model::pgdata::wal::SegmentSize)> {
-    let origin = Origin::of_data(&serving.served.name, &serving.served.data)?;
+    let origin = Origin::of_data(&serving.served.filed, &serving.served.data)?;
     Ok((origin.owner, origin.control.wal_segment))
 }

@@ -42,8 +42,10 @@ pub struct Options {
 /// A server to be served.
 #[derive(Debug, Clone)]
 pub struct Served {
-    /// What it is called, here and in the repositories.
+    /// What it is called here.
     pub name: String,
+    /// What it is called in the repositories.
+    pub filed: String,
     /// Its data directory. Who owns it may ask.
     pub data: PathBuf,
     /// Whose WAL it gets while the directory cannot tell yet; such a server archives none.
@@ -53,7 +55,13 @@ pub struct Served {
 impl Served {
     /// A server whose WAL is archived, and brought should it recover; its data directory tells whose WAL that is.
     pub fn server(name: &str, data: &Path) -> Self {
-        Self { name: name.to_owned(), data: data.to_owned(), recovers: None }
+        Self { name: name.to_owned(), filed: name.to_owned(), data: data.to_owned(), recovers: None }
+    }
+
+    /// The same, under another name in the repositories.
+    #[must_use]
+    pub fn filed(self, filed: &str) -> Self {
+        Self { filed: filed.to_owned(), ..self }
     }
 
     /// A directory that is being restored: it gets this cluster's WAL, and archives none.
@@ -148,7 +156,7 @@ impl Serving {
     fn start(served: Served, places: &Places, options: &Options) -> Self {
         let health = Arc::<Health>::default();
         let archives = served.recovers.is_none();
-        let start = || Pushing::start(&served.name, &served.data, places.clone(), options, Arc::clone(&health));
+        let start = || Pushing::start(&served.filed, &served.data, places.clone(), options, Arc::clone(&health));
         let pushing = archives.then(start);
         Self { pushing, health, fetching: OnceLock::new(), served }
     }
@@ -181,7 +189,11 @@ impl Inner {
         let found = match (name, self.servers.as_slice()) {
             ("", [only]) => Some(only),
             ("", _) => None,
-            (name, servers) => servers.iter().find(|serving| serving.served.name == name),
+            (name, servers) => {
+                let called = |serving: &&Serving| serving.served.name == name;
+                let filed = |serving: &&Serving| serving.served.filed == name;
+                servers.iter().find(called).or_else(|| servers.iter().find(filed))
+            }
         };
         found.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("whose WAL is meant by \"{name}\"?"))

@@ -76,7 +76,7 @@ impl Ground {
             application_name: "pgtend backup".into(),
         };
         let target = Server::resolve(Some(dsn), &Environment::from_process()).unwrap();
-        let take = Take { server: "main".into(), target, repository: self.repository.clone(), how };
+        let take = Take { server: "main".into(), target, repository: self.repository.clone(), peers: Vec::new(), how };
         take.run(&Progress::new(0)).await.unwrap()
     }
 
@@ -165,7 +165,8 @@ pub fn ask(cluster: &Cluster, data: &Path, sql: &str) -> String {
     value.map(|(_, rest)| rest.split('"').next().unwrap().to_owned()).unwrap_or(text)
 }
 
-fn verify(data: &Path) {
+/// Holds the files against the backup's manifest.
+pub fn verify(data: &Path) {
     let output = Account::for_servers().command(&tool("pg_verifybackup"), Path::new("/")).args(["-n"]).arg(data).output().unwrap();
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }

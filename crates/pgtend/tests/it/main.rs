@@ -35,6 +35,7 @@ mod s3_backups;
 mod scratch;
 mod screenshots;
 mod sql;
+mod standby;
 mod up;
 mod verify;
 mod wal;

@@ -18,8 +18,11 @@ impl Backups {
             let (backups, settings, ends) = (self.clone(), settings.clone(), ends.clone());
             let name = format!("logical backups of {} in {}", settings.server.name, configured.name);
             self.0.tasks.spawn(name, async move {
-                let target =
-                    Target { server: settings.server.name.clone(), repository: configured.name.clone(), kind: BackupKind::Logical };
+                let target = Target {
+                    server: settings.server.in_repository().to_owned(),
+                    repository: configured.name.clone(),
+                    kind: BackupKind::Logical,
+                };
                 let what = What::Logical { databases: Vec::new(), exclude: Vec::new() };
                 while turn("backup.logical.schedule", &backups.0.config.logical.schedule, &ends).await {
                     if backups.opened(&configured, &ends).await {
@@ -52,7 +55,7 @@ impl Backups {
             bindir: config.bindir.clone(),
             application_name: format!("{} logical backup", settings.server.application_name),
         };
-        let take = Take { server: settings.server.name.clone(), target: settings.target.clone(), repository, how };
+        let take = Take { server: settings.server.in_repository().to_owned(), target: settings.target.clone(), repository, how };
         self.unless_the_agent_ends(progress, Box::pin(take.run(progress))).await
     }
 }

@@ -31,23 +31,23 @@ pub async fn look(agent: &Agent, server: Server, configured: Configured) -> Repo
     let looked = blocking(move || {
         let mut facts = outside(&configured, &config);
         match opened {
-            Ok(repository) => inside(&mut facts, &repository, &server.name, &config, &work),
+            Ok(repository) => inside(&mut facts, &repository, server.in_repository(), &config, &work),
             Err(error) => facts.probed = Err(error),
         }
         if let (Some(data), Some(service)) = (&server.data_directory, agent.archive()) {
             let waiting =
                 agent.server(Some(&server.name)).ok().and_then(|server| server.view().wal.as_ref().and_then(|wal| wal.waiting_segments));
-            facts.wal =
-                status::look(service.places(), &server.name, data).into_iter().find(|wal| wal.repository == configured.name).map(|wal| {
-                    match wal.error {
-                        Some(error) => Err(error),
-                        None => Ok(WalFacts {
-                            last: wal.last_archived_at,
-                            gaps: wal.timelines.iter().map(|timeline| timeline.gaps.len() as u64).sum(),
-                            broken_by: wal.broken_by.map(|range| range.first),
-                            waiting,
-                        }),
-                    }
+            facts.wal = status::look(service.places(), server.in_repository(), data)
+                .into_iter()
+                .find(|wal| wal.repository == configured.name)
+                .map(|wal| match wal.error {
+                    Some(error) => Err(error),
+                    None => Ok(WalFacts {
+                        last: wal.last_archived_at,
+                        gaps: wal.timelines.iter().map(|timeline| timeline.gaps.len() as u64).sum(),
+                        broken_by: wal.broken_by.map(|range| range.first),
+                        waiting,
+                    }),
                 });
         }
         Ok(facts)

@@ -57,6 +57,15 @@ impl Builder {
         self
     }
 
+    /// Makes it a standby of this primary, of the same major and copied from the template as well: it follows from the very first record on, so the primary
+    /// must have kept all of its WAL (`wal_keep_size`).
+    #[must_use]
+    pub fn following(self, primary: &Cluster) -> Self {
+        let conninfo =
+            format!("host={} port={} user=postgres application_name=standby", primary.socket_directory().display(), primary.port());
+        self.config(format!("primary_conninfo = '{conninfo}'")).file("standby.signal", "")
+    }
+
     /// Makes the cluster and starts it.
     pub async fn start(self) -> Cluster {
         let mut cluster = self.make();
@@ -163,6 +172,12 @@ impl Cluster {
             assert!(Instant::now() < deadline, "waited in vain for: {sql}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits until it has replayed what its primary has written up to now.
+    pub async fn caught_up(&self, primary: &Cluster) {
+        let written = primary.psql("select pg_current_wal_insert_lsn()").await;
+        self.wait_for(&format!("select pg_last_wal_replay_lsn() >= '{written}'")).await;
     }
 
     /// Runs `pgbench` as the superuser to its end and returns what it printed.
