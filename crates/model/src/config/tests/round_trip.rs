@@ -19,6 +19,8 @@ fn word() -> impl Strategy<Value = String> {
 fn strings(key: &Key) -> Values {
     match key.name {
         "name" => word().prop_map(Value::from).boxed(),
+        // None that a server has: that one would belong to another cluster.
+        "cluster" => "[A-Z]{1,12}".prop_map(Value::from).boxed(),
         "application_name" => "[ -~]{0,63}".prop_map(Value::from).boxed(),
         "query" => "SELECT [ -~\n\"']{1,40}".prop_map(Value::from).boxed(),
         _ => any::<String>().prop_map(Value::from).boxed(),
