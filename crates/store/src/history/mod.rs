@@ -13,6 +13,7 @@ mod kept;
 mod layout;
 mod parquet_file;
 mod playback;
+mod positioned;
 mod probe_table;
 mod record;
 mod recorder;

@@ -1,5 +1,6 @@
 //! Writes and reads sealed files.
 
+use super::positioned::Positioned;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -87,13 +88,13 @@ pub(super) fn read(path: &Path, columns: Option<&[&str]>, span_ms: (i64, i64), e
 /// A file that stays readable even when it is removed.
 #[derive(Debug)]
 pub(super) struct Opened {
-    file: File,
+    file: Positioned,
     metadata: ArrowReaderMetadata,
 }
 
 impl Opened {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = Positioned::open(path)?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(failed)?;
         Ok(Self { file, metadata })
     }
@@ -119,7 +120,7 @@ impl Opened {
         group: usize,
         columns: Option<&[&str]>,
     ) -> io::Result<impl Iterator<Item = io::Result<RecordBatch>> + use<>> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, self.metadata.clone());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone());
         let mask = columns.map_or_else(ProjectionMask::all, |columns| mask(builder.schema(), builder.parquet_schema(), columns));
         let reader = builder.with_batch_size(BATCH).with_row_groups(vec![group]).with_projection(mask).build().map_err(failed)?;
         Ok(reader.map(|batch| batch.map_err(io::Error::other)))
@@ -128,11 +129,10 @@ impl Opened {
 
 /// Reads a file whole, each of its row groups as one batch.
 pub(super) fn read_groups(path: &Path, each: &mut dyn FnMut(RecordBatch) -> io::Result<()>) -> io::Result<()> {
-    let file = File::open(path)?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(failed)?;
+    let Opened { file, metadata } = Opened::open(path)?;
     for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
         let rows = usize::try_from(group.num_rows()).unwrap_or(BATCH).max(1);
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone()?, metadata.clone());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata.clone());
         for batch in builder.with_batch_size(rows).with_row_groups(vec![index]).build().map_err(failed)? {
             each(batch.map_err(io::Error::other)?)?;
         }
@@ -142,8 +142,8 @@ pub(super) fn read_groups(path: &Path, each: &mut dyn FnMut(RecordBatch) -> io::
 
 /// How many rows a file has.
 pub(super) fn rows(path: &Path) -> io::Result<usize> {
-    let metadata = ArrowReaderMetadata::load(&File::open(path)?, ArrowReaderOptions::default()).map_err(failed)?;
-    Ok(usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0))
+    let opened = Opened::open(path)?;
+    Ok(usize::try_from(opened.metadata.metadata().file_metadata().num_rows()).unwrap_or(0))
 }
 
 fn mask(schema: &Schema, parquet: &parquet::schema::types::SchemaDescriptor, columns: &[&str]) -> ProjectionMask {

@@ -164,6 +164,25 @@ fn the_past_stays_the_same_from_journal_to_hour_to_day() {
 }
 
 #[test]
+fn a_day_that_is_read_by_several_threads_is_the_same_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let history = History::open(directory.path(), POLICY).unwrap();
+    let mut recorder = history.recorder().unwrap();
+    for hour in 0..24 {
+        for second in 0..40 {
+            recorder.tick("main", &tick(plus(at("20T00:00:00"), hour * 3600 + second), 50));
+        }
+        recorder.flush();
+    }
+    tend(&mut recorder, at("21T01:10:00"));
+    assert_eq!(history.layout().sealed_files("ash", "main").unwrap().len(), 1);
+    let day = || counted(&history, at("20T00:00:00"), at("21T00:00:00"));
+    let first = day();
+    assert_eq!(first.iter().map(|(_, _, samples)| samples).sum::<u64>(), 24 * 40 * 50);
+    (0..60).for_each(|_| assert_eq!(day(), first));
+}
+
+#[test]
 fn a_crash_between_sealing_and_removing_leaves_nothing_twice() {
     let directory = tempfile::tempdir().unwrap();
     let history = History::open(directory.path(), POLICY).unwrap();

@@ -6,7 +6,7 @@ use super::asked::{self, Coverage, asked};
 use super::figures::{CpuTimeFrom, Figures, Gathered};
 use crate::ash::State;
 use crate::ash::block::{Dimension, Key};
-use crate::ash::cube::Cube;
+use crate::ash::cube::{Cube, key_in};
 use crate::ash::scope::Scope;
 use crate::error::Result;
 use crate::past::{Past, Span};
@@ -136,20 +136,20 @@ pub(super) fn top_sessions(
         let Key::Session(session_id, started) = keys[0] else { continue };
         // A client may change what it calls itself: then it is called what it was for most of the time.
         let who = who.get(&keys[0]).into_iter().flatten().max_by_key(|(_, samples)| *samples).map_or(&[][..], |(keys, _)| keys);
-        let text = |place: usize| who.get(place).and_then(Key::text).map(str::to_owned);
+        let text = |dimension| key_in(&WHO, who, dimension).text().map(str::to_owned);
         let mut states_ms = BTreeMap::new();
         for (keys, samples) in states.get(&keys[0]).into_iter().flatten() {
-            let state = keys[1].text().unwrap_or_default().to_owned();
+            let state = key_in(&STATES, keys, Dimension::State).text().unwrap_or_default().to_owned();
             *states_ms.entry(state).or_default() += gathered.sampled.time_ms(*samples);
         }
         sessions.push(SessionActivity {
             session_id,
             backend_start: started.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
-            user: text(1),
-            database: text(2),
-            program: text(3),
-            client: text(4),
-            backend_type: text(5),
+            user: text(Dimension::User),
+            database: text(Dimension::Database),
+            program: text(Dimension::Application),
+            client: text(Dimension::Client),
+            backend_type: text(Dimension::BackendType),
             figures: gathered.figures(tally),
             states_ms,
             top_sql: top_sql(past, &gathered, statements.get(&keys[0]).map_or(&[], Vec::as_slice))?,
@@ -172,8 +172,9 @@ fn by_session(cube: &Cube) -> HashMap<&Key, Vec<Samples<'_>>> {
 
 fn top_sql(past: &dyn Past, gathered: &Gathered, statements: &[Samples<'_>]) -> Result<Vec<StatementTime>> {
     let mut times: BTreeMap<QueryId, u64> = BTreeMap::new();
-    for (keys, samples) in statements.iter().filter(|(keys, _)| keys[2].text() != Some(State::Idle.word())) {
-        if let Some(id) = keys[1].query() {
+    let of = |keys, dimension| key_in(&STATEMENTS, keys, dimension);
+    for (keys, samples) in statements.iter().filter(|(keys, _)| of(keys, Dimension::State).text() != Some(State::Idle.word())) {
+        if let Some(id) = of(keys, Dimension::Query).query() {
             *times.entry(QueryId(id)).or_default() += samples;
         }
     }
