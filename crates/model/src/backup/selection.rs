@@ -13,6 +13,10 @@ pub struct Selection {
     left_out: BTreeMap<u32, String>,
     /// Why it is this much.
     pub reason: String,
+    /// A database that was wanted and that the backup does not have.
+    pub missing: Option<String>,
+    /// The databases that the backup has, former names too; none where nobody asked.
+    pub known: BTreeSet<String>,
 }
 
 impl Selection {
@@ -27,19 +31,27 @@ impl Selection {
         let names: BTreeSet<&String> = known.iter().map(|(_, name)| name).collect();
         if let Some(missing) = wanted.iter().find(|name| !names.contains(name)) {
             let reason = format!("all databases: the backup does not have \"{missing}\", which was made or renamed later");
-            return Self { left_out: BTreeMap::new(), reason };
+            let known = names.into_iter().filter(|name| !name.starts_with("template")).cloned().collect();
+            return Self { left_out: BTreeMap::new(), reason, missing: Some(missing.clone()), known };
         }
         let kept: BTreeSet<u32> =
             known.iter().filter(|(oid, name)| *oid < FIRST_OWN || wanted.contains(name)).map(|(oid, _)| *oid).collect();
         let left_out: BTreeMap<u32, String> = known.iter().filter(|(oid, _)| !kept.contains(oid)).cloned().collect();
         let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let reason = format!("only the files of {}: {} other databases are left out", wanted.join(", "), left_out.len());
-        Self { left_out, reason }
+        Self { left_out, reason, ..Self::default() }
     }
 
     /// Whether the contents of this file are brought back.
     pub fn takes(&self, path: &str) -> bool {
         self.left_out.is_empty() || RelationFile::of_path(path).is_none_or(|file| !self.left_out.contains_key(&file.locator.database))
+    }
+
+    /// The others cannot be used: how they are dropped, in SQL.
+    pub fn drop_others(&self) -> Option<String> {
+        let statements = self.left_out.values().map(|name| format!("DROP DATABASE \"{}\";", name.replace('"', "\"\"")));
+        let all: Vec<String> = statements.collect();
+        (!all.is_empty()).then(|| all.join(" "))
     }
 
     /// Whether nothing is left out.
@@ -96,5 +108,7 @@ mod tests {
     fn a_database_that_came_later_may_be_a_copy_of_any() {
         let selection = Selection::of(&wanted(&["shop", "new"]), &known());
         assert!(selection.is_everything() && selection.takes("base/16401/16500") && selection.reason.contains("\"new\""), "{selection:?}");
+        assert_eq!(selection.missing.as_deref(), Some("new"));
+        assert_eq!(selection.known.iter().collect::<Vec<_>>(), ["archive", "old_name", "postgres", "reports", "shop"]);
     }
 }

@@ -13,16 +13,19 @@ use crate::backup::restore::settings::{Action, Purpose};
 use crate::backup::restore::wal_source::{WalSource, program, restore_command};
 use crate::blocking::blocking;
 use clap::{Args, ValueEnum};
-use pgtend_model::backup::Label;
 use pgtend_model::backup::restore_plan::{Timeline, Wanted};
+use pgtend_model::backup::{FileType, Label};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::SegmentSize;
 use pgtend_model::units::{show_bytes, show_seconds};
+use pgtend_postgres::backup::BackupSession;
+use pgtend_postgres::connect::{Environment, Target};
 use pgtend_postgres::process::os_user::OsUser;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Brings a backup back, and replays WAL up to where you want
 ///
@@ -49,10 +52,10 @@ pub(super) struct Restore {
     #[arg(long = "tablespace-map", value_name = "WHICH=DIR", value_parser = mapping)]
     tablespaces: Vec<(String, PathBuf)>,
     /// Follow this primary instead of ending recovery: its connection string
-    #[arg(long, value_name = "CONNINFO", conflicts_with = "where")]
+    #[arg(long, value_name = "CONNINFO", conflicts_with_all = ["where", "as_primary", "target_action", "db"])]
     standby: Option<String>,
     /// The restored cluster takes the place of the one that was lost: it archives as that did. Without it, it is a copy that archives nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "db")]
     as_primary: bool,
     /// What happens at the target
     #[arg(long, value_enum, default_value_t = AtTarget::Promote)]
@@ -77,6 +80,9 @@ pub(super) struct Restore {
     #[command(flatten)]
     from: From,
 }
+
+/// How long it is tried to reach a primary.
+const PRIMARY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What happens at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -120,6 +126,7 @@ struct Told {
     target: String,
     reasons: Vec<String>,
     notes: Vec<String>,
+    next: Vec<String>,
     recovered: Option<Recovered>,
     seconds: Option<f64>,
 }
@@ -145,7 +152,7 @@ impl Restore {
             wanted: Wanted { target: self.until.target()?, backup: self.backup, timeline: self.timeline },
             into: self.into.clone().unwrap_or_default(),
             delta: self.delta,
-            databases: BTreeSet::new(),
+            databases: self.contents.databases(),
             tablespace_map: self.tablespaces.iter().cloned().collect(),
             user,
             bindir: self.bindir.clone(),
@@ -153,7 +160,15 @@ impl Restore {
         };
         let recovers = !self.no_recovery && self.standby.is_none();
         let (prepared, run) = blocking(move || Ok((run.prepare(recovers)?, run))).await?;
-        let told = told(&run, &prepared, self.dry_run);
+        has_all_that_is_wanted(&prepared)?;
+        if !recovers && from.wal_socket.is_none() {
+            return Err(nobody_serves());
+        }
+        let mut told = told(&run, &prepared, self.dry_run);
+        if let Some(conninfo) = &self.standby {
+            told.notes.extend(look_at_primary(conninfo, run.user.name(), &prepared.owner.system_identifier).await?);
+        }
+        told.next = self.next(&prepared);
         if self.dry_run {
             print(&told, global.format)?;
             return Ok(0);
@@ -192,6 +207,26 @@ impl Restore {
         outcome
     }
 
+    /// What is left to be done.
+    fn next(&self, prepared: &Prepared) -> Vec<String> {
+        let data = prepared.place.data.display();
+        let others = prepared.selection.drop_others().map(|sql| {
+            format!("the other databases have no contents and cannot be entered: drop them, before autovacuum complains of them, and those that were made of them later: {sql}")
+        });
+        let start = match (&self.standby, self.no_recovery) {
+            (Some(_), _) => vec![format!(
+                "start it, for instance pg_ctl -D {data} start: it replays what is in the repository, as long as an agent brings it, then follows its primary; for its own \
+                 backups and WAL after a promotion, give it a [[server]] section with cluster = \"{}\"",
+                prepared.owner.server
+            )],
+            (None, true) => {
+                vec![format!("start it, for instance pg_ctl -D {data} start: then it replays WAL, as long as an agent brings it")]
+            }
+            (None, false) => Vec::new(),
+        };
+        start.into_iter().chain(others).collect()
+    }
+
     const fn action(&self) -> Action {
         match self.target_action {
             AtTarget::Promote => Action::Promote,
@@ -213,14 +248,46 @@ fn no_directory(error: &std::io::Error) -> Error {
     Error::new(Kind::System, format!("a directory for this restore cannot be made: {error}")).at("/tmp")
 }
 
+/// A name that the backup does not have is most likely a mistake; one that came later comes with all others.
+fn has_all_that_is_wanted(prepared: &Prepared) -> Result<()> {
+    let Some(missing) = &prepared.selection.missing else { return Ok(()) };
+    let known: Vec<&str> = prepared.selection.known.iter().map(String::as_str).collect();
+    Err(Error::new(Kind::NotFound, format!("backup {} has no database \"{missing}\"", prepared.plan.backup.label))
+        .hint(format!("it has: {}; one that was made after it comes back without --db, or from a newer backup", known.join(", "))))
+}
+
 fn nobody_serves() -> Error {
     Error::new(Kind::Usage, "nobody would bring the WAL after this command has ended")
-        .hint("leave out --no-recovery; or have an agent run over the repository first, and restore from it or by its --config")
+        .hint("have an agent run over the repository first, and restore from it or by its --config; --no-recovery can be left out instead")
+}
+
+/// Whether what a standby is to follow is the primary of its cluster; gives what one should know. One that cannot be asked may come later, or lets
+/// its standbys in and nobody else.
+async fn look_at_primary(conninfo: &str, user: &str, system_identifier: &str) -> Result<Vec<String>> {
+    // The standby connects as the user who runs it, unless the string says otherwise.
+    let environment = Environment { user: user.to_owned(), ..Environment::default() };
+    let target =
+        Target::resolve(Some(conninfo), &environment).map_err(|error| Error { what: format!("--standby: {}", error.what), ..error })?;
+    let session = match BackupSession::open(&target, PRIMARY_PATIENCE, "pgtend restore").await {
+        Ok(session) => session,
+        Err(error) => return Ok(vec![format!("the primary could not be looked at: {}", error.what)]),
+    };
+    let facts = session.facts().clone();
+    session.close().await;
+    if facts.system_identifier.to_string() != system_identifier {
+        let what = format!("the primary is another cluster: {}, and the backup is of {system_identifier}", facts.system_identifier);
+        return Err(Error::new(Kind::Conflict, what)
+            .at(target.address())
+            .hint("a standby can only follow the cluster that it is a copy of"));
+    }
+    Ok(if facts.in_recovery { vec![format!("{} is a standby itself", target.address())] } else { Vec::new() })
 }
 
 fn told(run: &Run, prepared: &Prepared, dry_run: bool) -> Told {
     let plan = &prepared.plan;
     let size = u32::try_from(plan.backup.wal_segment_bytes).ok().and_then(SegmentSize::new);
+    let partly = Some(&prepared.selection.reason).filter(|_| !prepared.selection.is_everything());
+    let contents = || prepared.files.iter().filter(|file| file.file_type == FileType::File && prepared.selection.takes(&file.path));
     let first = plan.wal.first().zip(size).map(|(segment, size)| segment.name(size)).unwrap_or_default();
     Told {
         dry_run,
@@ -229,15 +296,16 @@ fn told(run: &Run, prepared: &Prepared, dry_run: bool) -> Told {
         system_identifier: prepared.owner.system_identifier.clone(),
         into: prepared.place.data.clone(),
         tablespaces: prepared.place.tablespaces.clone(),
-        bytes: plan.backup.bytes,
-        files: plan.backup.files,
+        bytes: contents().map(|file| file.bytes).sum(),
+        files: contents().count() as u64,
         timeline: plan.timeline,
         wal_segments: plan.wal.len(),
         wal_from: first,
         covered_to: plan.covered_to,
         target: run.wanted.target.to_string(),
-        reasons: plan.reasons.clone(),
+        reasons: plan.reasons.iter().chain(partly).cloned().collect(),
         notes: plan.backup.notes.clone(),
+        next: Vec::new(),
         recovered: None,
         seconds: None,
     }
@@ -265,6 +333,7 @@ impl Tabular for Told {
         for note in &self.notes {
             table.push([Cell::new("mind", Tone::Warn), Cell::from(note.clone())]);
         }
+        self.next.iter().for_each(|next| table.push(["next".to_owned(), next.clone()]));
         if let Some(seconds) = self.seconds {
             table.push(["took".to_owned(), show_seconds(seconds)]);
         }

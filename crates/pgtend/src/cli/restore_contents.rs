@@ -14,6 +14,7 @@ use pgtend_model::backup::{BackupHead, BackupKind, Label};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_store::repo::Repository;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -30,14 +31,15 @@ pub(super) struct Contents {
     /// Replace files of the same names; others stay
     #[arg(long, conflicts_with = "db")]
     overwrite: bool,
-    /// This database of a logical backup; the newest that has it unless --backup says otherwise
-    #[arg(long, value_name = "NAME", requires = "into_db")]
-    db: Option<String>,
+    /// Only these databases, in a cluster of their own in which the others are empty; with --into-db the one of a logical backup, the newest that has it
+    /// unless --backup says otherwise; with --into and a logical --backup its dump
+    #[arg(long, value_name = "NAME[,NAME…]")]
+    db: Vec<String>,
     /// Into this database, which is made where it is not there
     #[arg(long, value_name = "NEW", requires = "db", conflicts_with = "into")]
     into_db: Option<String>,
     /// Drop what the database has of the backup's objects, and put those of the backup in their place
-    #[arg(long, requires = "db")]
+    #[arg(long, requires = "into_db")]
     clean: bool,
     /// Leave out owners and rights, of files too
     #[arg(long)]
@@ -74,13 +76,13 @@ struct Told {
 impl Contents {
     /// Restores, where that is what was asked for; false when a cluster was meant.
     pub(super) async fn run(&self, global: &Global, asked: &Asked<'_>) -> Result<bool> {
-        if self.db.is_none() && self.files.is_none() && asked.backup.is_none() {
+        if self.into_db.is_none() && self.files.is_none() && asked.backup.is_none() {
             return if self.path.is_some() || self.overwrite { Err(which()) } else { Ok(false) };
         }
         let (repository, _) = asked.from.repository(global).await?;
         readable(&repository)?;
-        if let (Some(database), Some(into)) = (&self.db, &self.into_db) {
-            self.database(global, asked, repository, database, into).await?;
+        if let Some(into) = &self.into_db {
+            self.database(global, asked, repository, self.only_one()?, into).await?;
             return Ok(true);
         }
         let tree = self.files.as_ref().map(|name| owner(name));
@@ -94,10 +96,37 @@ impl Contents {
         Ok(true)
     }
 
+    /// The databases of a physical backup that are wanted; all where none is named.
+    pub(super) fn databases(&self) -> BTreeSet<String> {
+        self.db.iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn only_one(&self) -> Result<&str> {
+        let [database] = self.db.as_slice() else {
+            return Err(Error::new(Kind::Usage, "one database of a logical backup at a time").hint("name one with --db"));
+        };
+        Ok(database)
+    }
+
+    /// Which part of a backup's files: a path, or the dump of a database.
+    fn below(&self, head: &BackupHead) -> Result<Option<String>> {
+        if self.db.is_empty() {
+            return Ok(self.path.clone());
+        }
+        let database = self.only_one()?;
+        let dumped = head.dump.iter().flat_map(|dump| &dump.databases);
+        let Some(found) = dumped.clone().find(|dumped| dumped.name == database) else {
+            let names: Vec<&str> = dumped.map(|dumped| dumped.name.as_str()).collect();
+            return Err(Error::new(Kind::NotFound, format!("backup {} has no database \"{database}\"", head.label))
+                .hint(format!("it has: {}", names.join(", "))));
+        };
+        Ok(Some(found.path.clone()))
+    }
+
     async fn tree(&self, global: &Global, asked: &Asked<'_>, repository: Repository, head: BackupHead) -> Result<()> {
         let restore = Tree {
             into: std::path::absolute(asked.into).unwrap_or_else(|_| asked.into.to_owned()),
-            below: self.path.clone(),
+            below: self.below(&head)?,
             strip: None,
             overwrite: self.overwrite,
             owners: !self.no_owner && head.kind == BackupKind::Files,

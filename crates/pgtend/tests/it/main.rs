@@ -30,6 +30,7 @@ mod repo;
 mod repo_kinds;
 mod repo_s3;
 mod restore;
+mod restore_databases;
 mod restore_table;
 mod s3_backups;
 mod scratch;

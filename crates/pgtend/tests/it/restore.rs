@@ -27,12 +27,13 @@ impl Ground {
         Self { archive, cluster, agent, dir }
     }
 
-    fn pgtend(&self, arguments: &[&str]) -> Output {
+    /// Runs a command.
+    pub fn pgtend(&self, arguments: &[&str]) -> Output {
         Command::new(PGTEND).arg("--socket").arg(self.agent.socket()).args(arguments).output().unwrap()
     }
 
     /// What a command prints as JSON.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.pgtend(&[arguments, &["--format", "json"]].concat());
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {said}{}", self.agent.log());
@@ -49,7 +50,8 @@ impl Ground {
         self.dir.path().join(name)
     }
 
-    fn restore(&self, name: &str, arguments: &[&str]) -> (Value, PathBuf) {
+    /// What a restore tells, and where it went.
+    pub fn restore(&self, name: &str, arguments: &[&str]) -> (Value, PathBuf) {
         let into = self.path(name);
         let bindir = self.cluster.bindir().display().to_string();
         let fixed = ["restore", "--into", into.to_str().unwrap(), "--bindir", &bindir];
@@ -57,7 +59,7 @@ impl Ground {
     }
 
     /// One value out of a restored cluster.
-    fn ask(&self, data: &Path, sql: &str) -> String {
+    pub fn ask(&self, data: &Path, sql: &str) -> String {
         crate::backup::ask(&self.cluster, data, sql)
     }
 }

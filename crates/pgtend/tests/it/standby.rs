@@ -77,6 +77,11 @@ impl Pair {
     }
 }
 
+/// Commands of a `pgtend` that PostgreSQL's user can run, too.
+fn reachable(pair: &Pair, agent: &Agent, arguments: &[&str]) -> Output {
+    Command::new(pair.archive.program()).arg("--socket").arg(agent.socket()).args(arguments).output().unwrap()
+}
+
 pub fn run(agent: &Agent, arguments: &[&str]) -> Output {
     Command::new(PGTEND).arg("--socket").arg(agent.socket()).args(arguments).output().unwrap()
 }
@@ -205,4 +210,80 @@ async fn what_makes_a_standbys_backup_worthless_is_said_before_it_is_taken() {
     let stranger = Agent::builder().beside("second", &pair.standby, "backup_schedule = \"off\"").config(&pair.config("")).start().await;
     let text = refused(&stranger);
     assert!(text.contains("a standby of \"main\" of this repository") && text.contains("cluster = \"main\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_restored_standby_follows_and_takes_over() {
+    for major in [13, 15, 18] {
+        follows_and_takes_over(major).await;
+    }
+}
+
+async fn follows_and_takes_over(major: u32) {
+    let mut pair = Pair::new(major).await;
+    let mut agent = pair.agent("").await;
+    pair.primary.psql("create table t as select 1 as n").await;
+    json(&agent, &["--server", "first", "backup", "run"]);
+    pair.primary.psql("insert into t values (2)").await;
+    let segment = switch(&pair.primary).await;
+    archived(&pair.primary, &segment).await;
+    let mut third = Cluster::without_data(major);
+    let data = third.data_directory().to_owned();
+    let conninfo =
+        format!("host={} port={} user=postgres application_name=third", pair.primary.socket_directory().display(), pair.primary.port());
+    let restore = ["--server", "first", "restore", "--into", data.to_str().unwrap(), "--standby", &conninfo];
+    let output = reachable(&pair, &agent, &restore);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("pg_ctl -D"), "{}", said(&output));
+    assert!(data.join("standby.signal").exists() && !data.join("recovery.signal").exists());
+    third.start_again().await;
+    third.wait_for("select pg_is_in_recovery() and count(*) = 2 from t").await;
+    pair.primary.wait_for("select exists (select from pg_stat_replication where application_name = 'third' and state = 'streaming')").await;
+    // What is told of it is counted every few seconds.
+    let fetched = |count: &Value| count.as_u64() >= Some(1);
+    agent.wait_until("/api/v1/wal?server=first", "/servers/0/archiving/fetched_files", fetched).await;
+    pair.primary.psql("insert into t values (3)").await;
+    third.wait_for("select count(*) = 3 from t").await;
+
+    // It takes over: what it writes goes to the same place, on a timeline of its own.
+    pair.primary.stop().await;
+    third.psql("select pg_promote()").await;
+    third.wait_for("select not pg_is_in_recovery()").await;
+    agent.kill();
+    let agent = Agent::builder().beside("third", &third, NODE).config(&pair.config("")).start().await;
+    third.psql("insert into t values (4)").await;
+    let segment = switch(&third).await;
+    archived(&third, &segment).await;
+    assert!(segment.starts_with("00000002"), "{segment}");
+    let over = json(&agent, &["restore", "--into", pair.path("over").to_str().unwrap(), "--bindir", third.bindir().to_str().unwrap()]);
+    assert_eq!(ask(&third, &pair.path("over"), "select count(*) from t"), "4", "{over:#}");
+    let head = json(&agent, &["backup", "run"])[0].clone();
+    assert!(head["timeline"] == 2 && head["from_standby"] == false && head["server"] == "main", "{head:#}");
+    pair.restore(&agent, "after", &["--immediate"]);
+    assert_eq!(ask(&third, &pair.path("after"), "select count(*) from t"), "4");
+}
+
+#[tokio::test]
+async fn a_standby_of_another_cluster_or_without_an_agent_is_refused() {
+    let pair = Pair::new(15).await;
+    let agent = pair.agent("").await;
+    json(&agent, &["--server", "first", "backup", "run"]);
+    let stranger = Cluster::builder(15).initdb(&[]).start().await;
+    let into = pair.path("refused");
+    let refused = |conninfo: &str, more: &[&str]| {
+        let fixed = ["--server", "first", "restore", "--into", into.to_str().unwrap(), "--standby", conninfo];
+        let output = reachable(&pair, &agent, &[&fixed, more].concat());
+        assert!(!output.status.success() && !into.exists(), "{conninfo}");
+        said(&output)
+    };
+    assert!(refused(&stranger.dsn(), &[]).contains("the primary is another cluster"));
+    assert!(refused("host=/tmp sslmode=nonsense", &[]).contains("--standby: "));
+    let (from, key) = (pair.archive.repository().display().to_string(), pair.path("key").display().to_string());
+    let text = refused(&pair.primary.dsn(), &["--from", &from, "--key-file", &key, "--server", "main"]);
+    assert!(text.contains("nobody would bring the WAL"), "{text}");
+    let told = reachable(
+        &pair,
+        &agent,
+        &["restore", "--into", into.to_str().unwrap(), "--standby", "host=/nowhere", "--dry-run", "--server", "first"],
+    );
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).contains("could not be looked at"), "{}", said(&told));
 }

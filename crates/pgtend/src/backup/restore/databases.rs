@@ -2,15 +2,17 @@
 
 use pgtend_model::backup::FileEntry;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::pgdata::RelationFile;
 use pgtend_model::pgdata::catalog_page::rows;
 use pgtend_model::pgdata::filenode_map::{PG_DATABASE, filenode};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::read::Reader;
+use std::collections::BTreeSet;
 
 /// Bytes of a page. Where a cluster was built with others, no rows are found, and so nothing is left out.
 const PAGE: usize = 8192;
 
-/// OIDs and names, former ones too.
+/// OIDs and names, former ones too, of all databases that have files.
 ///
 /// # Errors
 /// `Conflict` when the backup lacks the files that tell; what the repository says.
@@ -23,6 +25,8 @@ pub(super) fn databases(repository: &Repository, files: &[FileEntry]) -> Result<
     let mut databases: Vec<(u32, String)> = table.chunks(PAGE).flat_map(rows).collect();
     databases.sort();
     databases.dedup();
+    let present: BTreeSet<u32> = files.iter().filter_map(|file| Some(RelationFile::of_path(&file.path)?.locator.database)).collect();
+    databases.retain(|(oid, _)| present.contains(oid));
     Ok(databases)
 }
 

@@ -149,7 +149,11 @@ impl Files<'_> {
                 .mode(0o600)
                 .open(&path)
                 .map_err(|error| unwritable(&path, &error))?;
-            let sized = file.set_len(entry.bytes).and_then(|()| file.set_permissions(fs::Permissions::from_mode(entry.mode)));
+            // What is left out is empty, whatever was there.
+            let emptied = if self.selection.takes(&entry.path) { Ok(()) } else { file.set_len(0) };
+            let sized = emptied
+                .and_then(|()| file.set_len(entry.bytes))
+                .and_then(|()| file.set_permissions(fs::Permissions::from_mode(entry.mode)));
             sized.map_err(|error| unwritable(&path, &error))?;
             self.user.own(&path)?;
         }

@@ -75,17 +75,11 @@ impl Builder {
 
     /// Makes the cluster without starting it.
     pub fn make(self) -> Cluster {
-        let server = servers::server(self.major);
-        let account = Account::for_servers();
-        // Socket paths are limited to 107 bytes, so the directory is directly in the temporary directory.
-        let directory = tempfile::Builder::new().prefix("pgtend-").tempdir().expect("a temporary directory can be made");
-        account.own(directory.path());
-        let data = directory.path().join("data");
+        let cluster = Cluster::without_data(self.major);
         match &self.initdb {
-            Some(arguments) => template::initdb(&data, &server, account, arguments),
-            None => template::copy_to(&data, &server, account),
+            Some(arguments) => template::initdb(&cluster.data, &cluster.server, cluster.account, arguments),
+            None => template::copy_to(&cluster.data, &cluster.server, cluster.account),
         }
-        let cluster = Cluster { server, account, directory, data, port: free_port(), postmaster: None };
         for (name, content) in &self.files {
             cluster.put_file(name, content);
         }
@@ -111,6 +105,23 @@ impl Cluster {
     /// Starts a cluster of this major with nothing special about it.
     pub async fn start(major: u32) -> Self {
         Self::builder(major).start().await
+    }
+
+    /// One that gets its data directory later.
+    pub fn without_data(major: u32) -> Self {
+        let account = Account::for_servers();
+        // Socket paths are limited to 107 bytes, so the directory is directly in the temporary directory.
+        let directory = tempfile::Builder::new().prefix("pgtend-").tempdir().expect("a temporary directory can be made");
+        account.own(directory.path());
+        let data = directory.path().join("data");
+        Self { server: servers::server(major), account, directory, data, port: free_port(), postmaster: None }
+    }
+
+    /// One over a directory that was restored, and stays when the cluster goes.
+    pub fn over(major: u32, data: &Path) -> Self {
+        let mut cluster = Self::without_data(major);
+        data.clone_into(&mut cluster.data);
+        cluster
     }
 
     /// A cluster of this major, to be described before it starts.
