@@ -12,4 +12,5 @@ pub mod process;
 pub mod serverlog;
 pub mod signal;
 pub mod verify;
+pub mod wal_session;
 pub mod writing;

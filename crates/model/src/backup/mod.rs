@@ -17,7 +17,9 @@ pub mod tree;
 pub mod tree_path;
 pub mod wal_bounds;
 pub mod wal_gap;
+pub mod wal_open;
 pub mod wal_status;
+pub mod wal_stream;
 
 pub use backup_label::BackupLabel;
 pub use file_list::{Extent, FileEntry, FileType};

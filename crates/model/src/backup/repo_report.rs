@@ -404,7 +404,7 @@ mod tests {
 
     fn known(backups: &[BackupHead], wal: impl IntoIterator<Item = u64>) -> Known {
         let archived = |number| Archived { segment: Segment { timeline: 1, number }, at: Timestamp::UNIX_EPOCH };
-        Known { backups: backups.to_vec(), wal: wal.into_iter().map(archived).collect(), histories: Vec::new() }
+        Known { backups: backups.to_vec(), wal: wal.into_iter().map(archived).collect(), ..Known::default() }
     }
 
     fn file(path: &str, ids: &[u8]) -> FileEntry {

@@ -1,6 +1,7 @@
 //! What a restore would do: which backup, along which timeline, with which WAL, and whether that reaches what was asked for. Everything is
 //! decided here, before a byte is written.
 
+use super::wal_open::{OpenEnd, OpenPiece, ends};
 use super::{BackupHead, BackupKind, Label};
 use crate::error::{Error, Kind, Result, Retry};
 use crate::pgdata::Lsn;
@@ -77,6 +78,8 @@ pub struct Known {
     pub backups: Vec<BackupHead>,
     /// Its WAL.
     pub wal: Vec<Archived>,
+    /// Pieces of segments that are not whole.
+    pub open: Vec<OpenPiece>,
     /// Histories of its timelines.
     pub histories: Vec<History>,
 }
@@ -94,6 +97,8 @@ pub struct Plan {
     pub covered_to: Lsn,
     /// When the last of it came.
     pub covered_until: Option<Timestamp>,
+    /// The segment after the last whole one, where a part of it was streamed: up to `covered_to`.
+    pub open: Option<Segment>,
     /// Why this and not something else.
     pub reasons: Vec<String>,
 }
@@ -111,7 +116,11 @@ pub fn plan(known: &Known, wanted: &Wanted) -> Result<Plan> {
     if let Some(gap) = covered.gap {
         reasons.push(format!("WAL is missing at {}: recovery ends before it", gap.name(covered.size)));
     }
+    if let Some((segment, end)) = covered.open {
+        reasons.push(format!("{} is not whole: it was streamed up to {}, at {:.0}", segment.name(covered.size), end.lsn, end.at));
+    }
     Ok(Plan {
+        open: covered.open.map(|(segment, _)| segment),
         backup: backup.clone(),
         timeline,
         covered_to: covered.to(backup),
@@ -202,6 +211,8 @@ fn timelines(known: &Known, own: u32) -> String {
 struct Coverage {
     size: SegmentSize,
     segments: Vec<Segment>,
+    /// The one after them, and how far it reaches.
+    open: Option<(Segment, OpenEnd)>,
     until: Option<Timestamp>,
     /// The first segment that is missing although later ones are there.
     gap: Option<Segment>,
@@ -214,23 +225,33 @@ impl Coverage {
             .ok_or_else(|| Error::new(Kind::Conflict, format!("backup {} says that its WAL segments have {bytes} bytes", backup.label)))?;
         let history = known.histories.iter().find(|history| history.timeline == timeline);
         let there: BTreeMap<Segment, Timestamp> = known.wal.iter().map(|archived| (archived.segment, archived.at)).collect();
-        let mut covered = Self { size, segments: Vec::new(), until: None, gap: None };
+        let open = ends(&known.open, size);
+        let mut covered = Self { size, segments: Vec::new(), open: None, until: None, gap: None };
         let mut number = Segment::holding(backup.timeline, backup.start_lsn, size).number;
         let last = there.keys().filter(|segment| segment.timeline == timeline).map(|segment| segment.number).max();
         loop {
-            let segment = there_on_path(&there, history, timeline, backup.timeline, number, size);
-            let Some((segment, at)) = segment else {
-                covered.gap = last.filter(|last| *last > number).map(|_| on_path(history, timeline, number, size));
-                return Ok(covered);
-            };
-            covered.until = covered.until.max(Some(at));
-            covered.segments.push(segment);
+            let end = on_path(history, timeline, backup.timeline, number, size).find_map(|segment| {
+                let whole = there.get(&segment).map(|at| OpenEnd { lsn: segment.end(size), at: *at });
+                whole.or_else(|| open.get(&segment).copied()).map(|end| (segment, end))
+            });
+            covered.until = covered.until.max(end.map(|(_, end)| end.at));
+            match end {
+                Some((segment, end)) if end.lsn == segment.end(size) => covered.segments.push(segment),
+                end => {
+                    covered.open = end;
+                    covered.gap = last.filter(|last| *last > number).map(|_| begins_on(history, timeline, number, size));
+                    return Ok(covered);
+                }
+            }
             number += 1;
         }
     }
 
     /// The end of what is covered; at least the end of the backup, without which there is none.
     fn to(&self, backup: &BackupHead) -> Lsn {
+        if let Some((_, end)) = self.open {
+            return end.lsn;
+        }
         self.segments.last().map_or(backup.start_lsn, |segment| segment.end(self.size))
     }
 
@@ -260,27 +281,16 @@ impl Coverage {
     }
 }
 
-/// The segment with this number that counts on a timeline's way. A timeline begins within a segment: then the file of the later timeline
-/// holds the earlier one's bytes too, and where it is not there yet, the earlier one's file is read.
-fn there_on_path(
-    there: &BTreeMap<Segment, Timestamp>,
-    history: Option<&History>,
-    timeline: u32,
-    first: u32,
-    number: u64,
-    size: SegmentSize,
-) -> Option<(Segment, Timestamp)> {
+/// The files that may hold the segment with this number on a timeline's way, in the order in which PostgreSQL asks for them. A timeline begins within a
+/// segment: then the file of the later timeline holds the earlier one's bytes too, and where it is not there yet, the earlier one's file is read.
+fn on_path(history: Option<&History>, timeline: u32, first: u32, number: u64, size: SegmentSize) -> impl Iterator<Item = Segment> {
     let last_byte = Lsn(Segment { timeline, number }.end(size).0 - 1);
     let first_byte = Segment { timeline, number }.start(size);
     let at = |lsn| history.map_or(timeline, |history| history.timeline_at(lsn)).max(first);
-    let candidates = [at(last_byte), at(first_byte)];
-    candidates.into_iter().find_map(|timeline| {
-        let segment = Segment { timeline, number };
-        there.get(&segment).map(|at| (segment, *at))
-    })
+    [at(last_byte), at(first_byte)].into_iter().map(move |timeline| Segment { timeline, number })
 }
 
-fn on_path(history: Option<&History>, timeline: u32, number: u64, size: SegmentSize) -> Segment {
+fn begins_on(history: Option<&History>, timeline: u32, number: u64, size: SegmentSize) -> Segment {
     let start = Segment { timeline, number }.start(size);
     Segment { timeline: history.map_or(timeline, |history| history.timeline_at(start)), number }
 }
@@ -323,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_newest_backup_before_the_target_is_taken() {
-        let known = Known { backups: vec![backup(3, 1, 2, 2), backup(8, 1, 7, 7)], wal: wal(1, 1..=20), histories: Vec::new() };
+        let known = Known { backups: vec![backup(3, 1, 2, 2), backup(8, 1, 7, 7)], wal: wal(1, 1..=20), ..Known::default() };
         let label = |target| plan(&known, &wanted(target)).unwrap().backup.finished;
         assert_eq!(label(Target::Latest), at(8));
         assert_eq!(label(Target::Time(at(9))), at(8));
@@ -335,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_target_beyond_the_wal_is_refused_before_anything_is_written() {
-        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: wal(1, 2..=6), histories: Vec::new() };
+        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: wal(1, 2..=6), ..Known::default() };
         let plan_of = |target| plan(&known, &wanted(target));
         assert_eq!(plan_of(Target::Latest).unwrap().covered_to, Lsn(7 * 16 * MIB));
         assert!(plan_of(Target::Time(at(6))).is_ok());
@@ -346,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_found_and_named() {
-        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: wal(1, [2, 3, 4, 6, 7]), histories: Vec::new() };
+        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: wal(1, [2, 3, 4, 6, 7]), ..Known::default() };
         let error = plan(&known, &wanted(Target::Latest)).unwrap_err();
         assert!(error.what.contains("000000010000000000000005 is missing") && error.hint.contains("--lsn 0/5000000"), "{error}");
         assert!(plan(&known, &wanted(Target::Lsn(Lsn(4 * 16 * MIB)))).is_ok());
@@ -355,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_backup_whose_own_wal_is_missing_is_worth_nothing() {
-        let known = Known { backups: vec![backup(3, 1, 2, 4)], wal: wal(1, [2, 3, 5]), histories: Vec::new() };
+        let known = Known { backups: vec![backup(3, 1, 2, 4)], wal: wal(1, [2, 3, 5]), ..Known::default() };
         for target in [Target::Immediate, Target::Latest] {
             assert!(plan(&known, &wanted(target)).unwrap_err().what.contains("cannot be made consistent"));
         }
@@ -365,15 +375,49 @@ mod tests {
     fn the_way_leads_over_the_switch_of_timelines() {
         let history = History::parse(2, "1\t0/5000100\tno recovery target specified\n").unwrap();
         let both = [wal(1, 2..=4), wal(2, 5..=9)].concat();
-        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: both, histories: vec![history.clone()] };
+        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: both, histories: vec![history.clone()], ..Known::default() };
         let found = plan(&known, &wanted(Target::Latest)).unwrap();
         assert_eq!((found.timeline, found.covered_to), (2, Lsn(10 * 16 * MIB)));
         assert_eq!(found.wal.iter().map(|segment| segment.timeline).collect::<Vec<_>>(), [1, 1, 1, 2, 2, 2, 2, 2]);
         // A backup taken after the switch on the timeline that was left cannot follow the new one.
-        let late = Known { backups: vec![backup(9, 1, 6, 6)], wal: wal(1, 2..=9), histories: vec![history] };
+        let late = Known { backups: vec![backup(9, 1, 6, 6)], wal: wal(1, 2..=9), histories: vec![history], ..Known::default() };
         assert_eq!(plan(&late, &wanted(Target::Latest)).unwrap().timeline, 1);
         let asked = Wanted { timeline: Timeline::Number(2), ..wanted(Target::Latest) };
         assert!(plan(&late, &asked).unwrap_err().what.contains("does not go through the backup"));
+    }
+
+    fn piece(timeline: u32, number: u64, from_byte: u32, to_byte: u32) -> OpenPiece {
+        OpenPiece { segment: Segment { timeline, number }, from_byte, to_byte, at: at(30) }
+    }
+
+    #[test]
+    fn what_was_streamed_of_the_open_segment_counts() {
+        let open = vec![piece(1, 5, 0, 100), piece(1, 5, 100, 300), piece(1, 4, 0, 50)];
+        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: wal(1, 2..=4), open, ..Known::default() };
+        let found = plan(&known, &wanted(Target::Latest)).unwrap();
+        let to = Lsn(5 * 16 * MIB + 300);
+        assert_eq!((found.covered_to, found.covered_until, found.wal.len()), (to, Some(at(30)), 3));
+        assert_eq!(found.open, Some(Segment { timeline: 1, number: 5 }));
+        assert!(plan(&known, &wanted(Target::Time(at(29)))).is_ok());
+        assert!(plan(&known, &wanted(Target::Lsn(to))).is_ok());
+        assert!(plan(&known, &wanted(Target::Lsn(Lsn(to.0 + 1)))).is_err());
+        // One that is all there in pieces is whole; one that is not whole, with WAL after it, is a gap.
+        let whole = Known { open: vec![piece(1, 5, 0, 16 << 20), piece(1, 6, 0, 7)], ..known.clone() };
+        assert_eq!(plan(&whole, &wanted(Target::Latest)).unwrap().covered_to, Lsn(6 * 16 * MIB + 7));
+        let gap = Known { wal: wal(1, [2, 3, 4, 6]), ..known };
+        let error = plan(&gap, &wanted(Target::Latest)).unwrap_err();
+        assert!(error.hint.contains("--lsn 0/500012C"), "{error}");
+    }
+
+    #[test]
+    fn a_piece_of_the_timeline_that_was_left_hides_nothing() {
+        let history = History::parse(2, "1\t0/5000100\tno recovery target specified\n").unwrap();
+        let both = [wal(1, 2..=4), wal(2, 5..=6)].concat();
+        let open = vec![piece(1, 5, 0, 0x180), piece(2, 7, 0, 9)];
+        let known = Known { backups: vec![backup(3, 1, 2, 2)], wal: both, open, histories: vec![history] };
+        assert_eq!(plan(&known, &wanted(Target::Latest)).unwrap().covered_to, Lsn(7 * 16 * MIB + 9));
+        let own = Wanted { timeline: Timeline::Current, ..wanted(Target::Latest) };
+        assert_eq!(plan(&known, &own).unwrap().covered_to, Lsn(5 * 16 * MIB + 0x180));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::wal_bounds::WalPressure;
 use super::wal_gap::{TimelineWal, WalRange};
+use super::wal_stream::Streaming;
 use crate::error::Error;
+use crate::pgdata::Lsn;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -48,6 +50,9 @@ pub struct Archiving {
     pub fetched_files: u64,
     /// Those of them that were there before it asked.
     pub fetched_ahead_files: u64,
+    /// How streaming goes; none where it is not wanted.
+    #[serde(default)]
+    pub streaming: Option<Streaming>,
     /// Gaps in each repository, where it has been looked.
     pub gaps: Vec<RepositoryGaps>,
 }
@@ -100,6 +105,9 @@ pub struct RepositoryWal {
     pub oldest: Option<String>,
     /// The newest one.
     pub newest: Option<String>,
+    /// The segment after it that is not whole yet, as far as it was streamed.
+    #[serde(default)]
+    pub open: Option<OpenSegment>,
     /// When the newest object came, by the storage's clock.
     pub last_archived_at: Option<Timestamp>,
     /// What is there of each timeline, and what is missing.
@@ -108,4 +116,16 @@ pub struct RepositoryWal {
     pub dropped: Vec<String>,
     /// The first gap after the start of the newest backup: until the next backup, no moment after it can be reached.
     pub broken_by: Option<WalRange>,
+}
+
+/// A segment of which a part was streamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenSegment {
+    /// Its name.
+    pub segment: String,
+    /// Up to where it is there.
+    #[schema(value_type = String)]
+    pub end_lsn: Lsn,
+    /// When the last of it came, by the storage's clock.
+    pub at: Timestamp,
 }

@@ -4,6 +4,7 @@ use super::choice::choice;
 use super::effective::same_names;
 use super::section::{Section, default_of, section};
 use super::setting::Setting;
+use crate::backup::wal_stream::is_slot_name;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,14 @@ section! {
         /// noted as a gap, and no moment after it can be reached until the next backup. Otherwise PostgreSQL keeps all WAL, and stops when
         /// its disk is full.
         drop_wal_beyond_limits: bool = "false", restart;
+        /// Whether WAL is brought to the repositories every `stream_interval`, before its segment is full: so that seconds are lost with a machine, not
+        /// all since the last segment.
+        stream_wal: bool = "false", restart;
+        /// How often, with `stream_wal`.
+        stream_interval: Duration = "'2s'" in "100ms to 1h", restart;
+        /// A physical replication slot that keeps WAL on the server until it is durable in every required repository. Not written: one called `pgtend_` and the
+        /// server's name, and only where `archive_command` does not call `pgtend wal push`.
+        stream_slot: Option<String> = none, restart;
         /// Where single tables, single pages and drills are restored to for a while: it needs as much room as the databases that are looked at. Not
         /// written: `/var/tmp`.
         scratch_directory: Option<PathBuf> = none, restart;
@@ -227,6 +236,13 @@ choice! {
 
 fn check_backup(backup: &mut Backup, section: &Section<'_>) {
     same_names("repository", "repository", backup.repository.iter().map(|repository| repository.name.as_str()), section);
+    if let Some(name) = backup.stream_slot.as_deref().filter(|name| !is_slot_name(name)) {
+        section.reject(
+            "stream_slot",
+            format!("\"{name}\" cannot be the name of a slot"),
+            "use up to 63 lower-case letters, digits and '_'",
+        );
+    }
 }
 
 fn check_repository(repository: &mut Repository, section: &Section<'_>) {
@@ -298,6 +314,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         for (text, complaint) in [
+            ("[backup]\nstream_slot = \"Main\"", "cannot be the name of a slot"),
             ("[[backup.repository]]", "either a directory (path) or a bucket"),
             ("[[backup.repository]]\npath = \"/a\"\nurl = \"s3://b\"", "either a directory (path) or a bucket"),
             ("[[backup.repository]]\npath = \"backup\"", "is not absolute"),

@@ -6,6 +6,7 @@ use crate::wal::{Archived, Service, Waiting, catching_up, status};
 use jiff::Timestamp;
 use pgtend_model::backup::wal_bounds::{WalBounds, WalPressure, pressure};
 use pgtend_model::backup::wal_status::{Archiving, RepositoryGaps};
+use pgtend_model::backup::wal_stream::Streaming;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,7 +111,7 @@ fn look(agent: &Agent, seen: &mut HashMap<String, Seen>) {
             seen.gaps_at = Some(Instant::now());
             seen.gaps = gaps(service, &agent.backups().filed(&name), &data);
         }
-        let told = tell(&archived, &data, &bounds, seen);
+        let told = tell(&archived, &data, &bounds, agent.streams().told(&name), seen);
         alarm(&name, &told, seen.pressure, bounds.drops);
         seen.pressure = told.pressure;
         let Some(server) = agent.servers().into_iter().find(|server| server.name() == name) else { continue };
@@ -126,10 +127,11 @@ fn archiving(agent: &Agent, service: &Service) -> Vec<(String, PathBuf, Archived
 }
 
 /// What is told of a server's archiving.
-fn tell(archived: &Archived, data: &Path, bounds: &WalBounds, seen: &mut Seen) -> Archiving {
+fn tell(archived: &Archived, data: &Path, bounds: &WalBounds, streaming: Option<Streaming>, seen: &mut Seen) -> Archiving {
     let waiting = Waiting::look(data).ok();
+    let held = streaming.as_ref().and_then(|streaming| streaming.slot_held_bytes).unwrap_or(0);
     let (pressure, pressure_reason) =
-        waiting.map_or((WalPressure::Fine, None), |waiting| pressure(bounds, waiting.bytes, waiting.free_bytes));
+        waiting.map_or((WalPressure::Fine, None), |waiting| pressure(bounds, waiting.bytes.max(held), waiting.free_bytes));
     let age = |since: Timestamp| Timestamp::now().duration_since(since).as_secs_f64().max(0.0);
     Archiving {
         archived_files: archived.files,
@@ -151,6 +153,7 @@ fn tell(archived: &Archived, data: &Path, bounds: &WalBounds, seen: &mut Seen) -
         dropped_files: archived.dropped,
         fetched_files: archived.fetched,
         fetched_ahead_files: archived.fetched_ahead,
+        streaming,
         gaps: seen.gaps.clone(),
     }
 }

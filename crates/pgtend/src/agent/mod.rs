@@ -19,6 +19,7 @@ mod server_log;
 mod settings;
 mod snapshots;
 mod statement_texts;
+pub mod streaming;
 pub mod tasks;
 pub mod verifications;
 mod visit;
@@ -52,7 +53,8 @@ struct Inner {
     config: ArcSwap<Effective>,
     watched: ArcSwap<Vec<Watched>>,
     recording: Recording,
-    archive: Option<Service>,
+    archive: Option<Arc<Service>>,
+    streams: streaming::Streams,
     backups: backups::Backups,
     drills: drills::Drills,
     verifications: verifications::Verifications,
@@ -79,7 +81,8 @@ impl Agent {
         let recording = Recording::start(&config, &tasks)?;
         copying::start(&config.history, &recording, &tasks)?;
         let places = archive::places(&config);
-        let archive = archive::start(&config, places.clone())?;
+        let archive = archive::start(&config, places.clone())?.map(Arc::new);
+        let streams = streaming::Streams::new(&config, archive.clone(), &tasks);
         let repo_verifications = repo_verify::RepoVerifications::new(places.clone(), config.agent.state_directory.clone());
         let backups = backups::Backups::start(&config, places, &tasks)?;
         let verifications = verifications::Verifications::start(&config, &tasks)?;
@@ -89,6 +92,7 @@ impl Agent {
             watched: ArcSwap::default(),
             recording,
             archive,
+            streams,
             backups,
             drills,
             verifications,
@@ -140,6 +144,7 @@ impl Agent {
             self.0.tasks.spawn_blocking(format!("log {}", server.name()), move || log.run());
         }
         self.0.backups.look_after(&settings, ends.clone());
+        self.0.streams.look_after(&settings, ends.clone());
         self.0.drills.look_after(&settings, ends.clone());
         self.0.verifications.look_after(&settings, ends.clone());
         Watched { settings, server, ends }
@@ -190,7 +195,12 @@ impl Agent {
 
     /// What keeps and brings WAL, where there is a repository.
     pub fn archive(&self) -> Option<&Service> {
-        self.0.archive.as_ref()
+        self.0.archive.as_deref()
+    }
+
+    /// The streaming of all servers' WAL.
+    pub fn streams(&self) -> &streaming::Streams {
+        &self.0.streams
     }
 
     /// The configuration in force.

@@ -34,7 +34,11 @@ async fn show(State(api): State<Api>, Params(which): Params<Which>) -> std::resu
             let data = view.data_directory.as_ref()?;
             Some(ServerWal {
                 server: server.name().to_owned(),
-                archiving: view.wal.as_deref().cloned().unwrap_or_else(Archiving::default),
+                archiving: Archiving {
+                    // As of now: seconds are what it is about.
+                    streaming: agent.streams().told(server.name()),
+                    ..view.wal.as_deref().cloned().unwrap_or_default()
+                },
                 repositories: status::look(service.places(), &agent.backups().filed(server.name()), data),
             })
         };

@@ -114,6 +114,20 @@ fn wal(repository: &Repository, server: &str, left: &[BackupHead], dry_run: bool
                 }
             }
         }
+        pieces(repository, &owner, needed_from, size, expired)?;
+    }
+    Ok(())
+}
+
+/// Pieces of segments go with the WAL that nobody needs, and when the whole segment is there.
+fn pieces(repository: &Repository, owner: &WalOwner, needed_from: Lsn, size: SegmentSize, expired: &mut Expired) -> Result<()> {
+    for piece in repository.wal_pieces(owner)? {
+        if is_before(&piece.segment, needed_from, size) || repository.has_wal(owner, &piece.segment)? {
+            expired.removed_wal_bytes += piece.stored_bytes;
+            if !expired.dry_run {
+                repository.remove_wal_piece(owner, &piece)?;
+            }
+        }
     }
     Ok(())
 }

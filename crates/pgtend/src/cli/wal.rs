@@ -1,5 +1,7 @@
 //! `pgtend wal`: what PostgreSQL calls to archive and to recover its WAL.
 
+mod streaming;
+
 use super::output::{Cell, Table, Tabular, Tone, print};
 use super::{Global, source};
 use crate::api::wal::PATH;
@@ -53,7 +55,7 @@ struct Get {
 
 /// How archiving goes, what of the WAL is in each repository, and what is missing
 ///
-/// Ends with 1 when archiving fails, or when WAL is missing after the newest backup.
+/// Ends with 1 when archiving or streaming fails, or when WAL is missing after the newest backup.
 #[derive(Debug, Args)]
 struct Status {}
 
@@ -82,13 +84,16 @@ async fn status(global: &Global) -> Result<u8> {
     }
     print(&status, global.format)?;
     let broken = |repository: &RepositoryWal| repository.broken_by.is_some() || repository.error.is_some();
-    let wrong = status.servers.iter().any(|server| server.archiving.failing_since.is_some() || server.repositories.iter().any(broken));
+    let fails = |archiving: &Archiving| archiving.failing_since.is_some() || streaming::is_wrong(archiving.streaming.as_ref());
+    let wrong = status.servers.iter().any(|server| fails(&server.archiving) || server.repositories.iter().any(broken));
     Ok(u8::from(wrong))
 }
 
 impl Tabular for WalStatus {
     fn tables(&self) -> Vec<Table> {
-        vec![repositories(self), archiving(self), missing(self)]
+        let streams = self.servers.iter().any(|server| server.archiving.streaming.is_some());
+        let streaming = streams.then(|| streaming::table(self));
+        [repositories(self), archiving(self)].into_iter().chain(streaming).chain([missing(self)]).collect()
     }
 }
 

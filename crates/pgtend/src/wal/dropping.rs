@@ -55,9 +55,10 @@ impl Waiting {
 }
 
 impl Dropping {
-    /// Drops a segment that could not be kept, if it is allowed and time for it. Whether it did.
-    pub(super) fn instead(&self, data: &Path, origin: &Origin, places: &Places, name: &str, health: &Health) -> bool {
-        let Some(reason) = self.reason(data) else { return false };
+    /// Drops a segment that could not be kept, if it is allowed and time for it. Whether it did. `held_bytes` is what waits besides that which
+    /// PostgreSQL marked.
+    pub(super) fn instead(&self, data: &Path, held_bytes: u64, origin: &Origin, places: &Places, name: &str, health: &Health) -> bool {
+        let Some(reason) = self.reason(data, held_bytes) else { return false };
         let dropped = DroppedWal { name: name.to_owned(), at: Timestamp::now(), reason: reason.clone() };
         match self.note(origin, places, &dropped) {
             Ok(()) => {
@@ -77,12 +78,12 @@ impl Dropping {
         }
     }
 
-    fn reason(&self, data: &Path) -> Option<String> {
+    fn reason(&self, data: &Path, held_bytes: u64) -> Option<String> {
         if !self.bounds.drops {
             return None;
         }
         let waiting = Waiting::look(data).ok()?;
-        let (pressure, reason) = pressure(&self.bounds, waiting.bytes, waiting.free_bytes);
+        let (pressure, reason) = pressure(&self.bounds, waiting.bytes.max(held_bytes), waiting.free_bytes);
         reason.filter(|_| pressure == WalPressure::Over)
     }
 

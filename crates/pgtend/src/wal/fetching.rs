@@ -90,7 +90,11 @@ impl Shared {
         };
         let here = self.line_up(owner, segment, size);
         self.wanted.notify_all();
-        let content = self.wait_for(name)?;
+        // What is not whole is never fetched ahead: a moment later there is more of it.
+        let content = match self.wait_for(name)? {
+            Some(whole) => Some(whole),
+            None => self.places.get_open(owner, segment, size)?,
+        };
         if content.is_some() {
             // The WAL goes on, so what was missing further on may be there by now.
             self.state().files.retain(|_, stage| !matches!(stage, Stage::Absent | Stage::Failed(_)));

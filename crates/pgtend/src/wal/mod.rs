@@ -16,10 +16,11 @@ pub mod protocol;
 mod pushing;
 mod service;
 pub mod status;
+pub mod streaming;
 
 pub use dropping::{Dropping, Waiting};
 pub use health::{Archived, Health};
-pub use places::{Place, Places};
+pub use places::{Place, Places, open_piece};
 pub use service::{Options, Served, Service};
 
 use pgtend_model::config::Effective;

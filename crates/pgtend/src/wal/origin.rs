@@ -1,7 +1,7 @@
 //! Whose WAL a file is: nothing goes into a repository under the name of a server that did not write it.
 
 use pgtend_model::error::{Error, Kind, Result, Retry};
-use pgtend_model::pgdata::wal::WalFile;
+use pgtend_model::pgdata::wal::{Segment, WalFile};
 use pgtend_postgres::files::control::{self, ControlFile};
 use pgtend_postgres::files::wal::{Header, Mismatch, check, major_of_magic};
 use pgtend_store::repo::wal::WalOwner;
@@ -46,8 +46,7 @@ impl Origin {
             Error::new(Kind::Usage, format!("\"{name}\" is no file of this server's WAL")).hint("archive_command gets %p from PostgreSQL")
         })?;
         let (WalFile::Segment(segment) | WalFile::Partial(segment)) = file else { return Ok(()) };
-        let major = self.major.or_else(|| Header::of(content).and_then(|header| major_of_magic(header.magic)));
-        check(content, segment, &self.control, major.unwrap_or_default()).map_err(|mismatch| foreign(name, &mismatch))?;
+        self.header(segment, content)?;
         if content.len() != size.bytes() as usize {
             return Err(Error::new(
                 Kind::Conflict,
@@ -55,6 +54,13 @@ impl Origin {
             ));
         }
         Ok(())
+    }
+
+    /// The header of a segment that begins with these bytes, which must be of this cluster.
+    pub fn header(&self, segment: Segment, content: &[u8]) -> Result<Header> {
+        let major = self.major.or_else(|| Header::of(content).and_then(|header| major_of_magic(header.magic)));
+        let checked = check(content, segment, &self.control, major.unwrap_or_default());
+        checked.map_err(|mismatch| foreign(&segment.name(self.control.wal_segment), &mismatch))
     }
 
     /// The version as the server itself numbers it, without the minor.

@@ -2,9 +2,12 @@
 
 use super::origin::Origin;
 use jiff::Timestamp;
+use pgtend_model::backup::wal_open::{OpenPiece, chain};
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::pgdata::wal::{Segment, SegmentSize};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::backups::Identity;
+use pgtend_store::repo::open_wal::WalPiece;
 use pgtend_store::repo::wal::{Pushed, WalOwner};
 use std::collections::HashSet;
 use std::fmt;
@@ -33,6 +36,12 @@ pub struct Places(Arc<[Place]>);
 pub(super) struct Kept {
     /// Bytes written; 0 where it was there already.
     pub stored_bytes: u64,
+}
+
+/// A piece of a segment, as plans see it.
+pub fn open_piece(piece: &WalPiece, size: SegmentSize) -> Option<OpenPiece> {
+    let segment = Segment::of_name(&piece.segment, size)?;
+    Some(OpenPiece { segment, from_byte: piece.from_byte, to_byte: piece.to_byte, at: piece.archived })
 }
 
 impl fmt::Debug for Place {
@@ -90,6 +99,26 @@ impl Place {
         let repository = self.repository()?;
         self.claim(repository, origin)?;
         repository.push_wal(&origin.owner, name, content, level)
+    }
+
+    /// Keeps a piece of a segment here; durable when this returns.
+    pub(super) fn push_piece(&self, origin: &Origin, piece: &WalPiece, content: &[u8], level: i32) -> Result<Pushed> {
+        let repository = self.repository()?;
+        self.claim(repository, origin)?;
+        repository.push_wal_piece(&origin.owner, piece, content, level)
+    }
+
+    /// The beginning of a segment, made of its pieces; none when there are none.
+    fn beginning(&self, owner: &WalOwner, segment: Segment, size: SegmentSize) -> Result<Option<Vec<u8>>> {
+        let repository = self.repository()?;
+        let pieces: Vec<OpenPiece> = repository.wal_pieces(owner)?.iter().filter_map(|piece| open_piece(piece, size)).collect();
+        let mut content: Vec<u8> = Vec::new();
+        for piece in chain(&pieces, segment) {
+            let read = repository.get_wal_piece(owner, &WalPiece::new(&segment.name(size), piece.from_byte, piece.to_byte))?;
+            content.truncate(piece.from_byte as usize);
+            content.extend_from_slice(&read);
+        }
+        Ok(Some(content).filter(|content| !content.is_empty()))
     }
 
     /// Says once that this cluster writes here under its name; a cluster that is another one is refused.
@@ -168,5 +197,30 @@ impl Places {
             }
         }
         trouble.map_or(Ok(None), Err)
+    }
+
+    /// Brings a segment that is whole nowhere, as far as it was streamed: the longest beginning that a repository has, padded with zeros, where the WAL
+    /// ends for PostgreSQL. That there is none is only said when all repositories answer.
+    pub(super) fn get_open(&self, owner: &WalOwner, segment: Segment, size: SegmentSize) -> Result<Option<Vec<u8>>> {
+        let mut longest: Option<Vec<u8>> = None;
+        for place in self.all() {
+            // Pieces go when others replace them, and when the whole segment has come: then it is looked again.
+            let found = match place.beginning(owner, segment, size) {
+                Err(error) if error.kind == Kind::NotFound => place.beginning(owner, segment, size),
+                found => found,
+            };
+            let length = |content: &Option<Vec<u8>>| content.as_ref().map_or(0, Vec::len);
+            let found = found?;
+            if length(&found) > length(&longest) {
+                longest = found;
+            }
+        }
+        if let Some(whole) = self.get(owner, &segment.name(size))? {
+            return Ok(Some(whole));
+        }
+        Ok(longest.map(|mut content| {
+            content.resize(size.bytes() as usize, 0);
+            content
+        }))
     }
 }

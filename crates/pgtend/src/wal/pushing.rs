@@ -107,6 +107,19 @@ impl Pushing {
         self.shared.or_drop(kept, Some(&origin), name)
     }
 
+    /// Keeps a file of `pg_wal` that PostgreSQL did not ask for; it is durable when this returns.
+    pub fn keep(&self, name: &str) -> Result<()> {
+        let kept = self.shared.keep(name, &mut Vec::new()).map(|_| ());
+        kept.inspect_err(|error| self.shared.health.failed(name, error))
+    }
+
+    /// Drops a segment that a slot keeps, so many bytes in all, if that is allowed and time for it. Whether it did.
+    pub fn drop_instead(&self, name: &str, held_bytes: u64) -> bool {
+        let origin = self.shared.origin.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (Some(dropping), Some(origin)) = (&self.shared.dropping, origin) else { return false };
+        dropping.instead(&self.shared.data, held_bytes, &origin, &self.shared.places, name, &self.shared.health)
+    }
+
     /// Whether the agent may read this file; it may also not be there.
     pub fn may_read(&self, name: &str) -> bool {
         let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
@@ -292,7 +305,7 @@ impl Shared {
         let Err(error) = kept else { return Ok(()) };
         let (Some(dropping), Some(origin)) = (&self.dropping, origin) else { return Err(error) };
         let stays = matches!(error.kind, Kind::Conflict | Kind::Usage) || self.state().over;
-        if !stays && dropping.instead(&self.data, origin, &self.places, name, &self.health) { Ok(()) } else { Err(error) }
+        if !stays && dropping.instead(&self.data, 0, origin, &self.places, name, &self.health) { Ok(()) } else { Err(error) }
     }
 }
 

@@ -128,6 +128,31 @@ impl Service {
         self.inner.servers.iter().filter_map(|serving| serving.pushing.as_ref()).for_each(Pushing::settle);
     }
 
+    /// Keeps a file in a server's `pg_wal` that PostgreSQL did not ask for. It is durable when this returns.
+    ///
+    /// # Errors
+    /// As for what PostgreSQL asks for.
+    pub fn keep(&self, server: &str, name: &str) -> Result<()> {
+        let serving = self.inner.server(server)?;
+        serving.pushing.as_ref().map_or(Ok(()), |pushing| pushing.keep(name))
+    }
+
+    /// Drops a segment that could not be kept, if that is allowed and time for it. Whether it did.
+    pub fn drop_instead(&self, server: &str, name: &str, held_bytes: u64) -> bool {
+        let serving = self.inner.server(server).ok();
+        serving.and_then(|serving| serving.pushing.as_ref()).is_some_and(|pushing| pushing.drop_instead(name, held_bytes))
+    }
+
+    /// Whether it archives a server of this name.
+    pub fn serves(&self, server: &str) -> bool {
+        self.inner.servers.iter().any(|serving| serving.served.name == server)
+    }
+
+    /// Level of zstd.
+    pub fn level(&self) -> i32 {
+        self.inner.options.level
+    }
+
     /// The repositories.
     pub fn places(&self) -> &Places {
         &self.inner.places

@@ -1,9 +1,10 @@
 //! What is there of a server's WAL: the archive's own figures, and what each repository has.
 
 use super::origin::Origin;
-use super::places::{Place, Places};
+use super::places::{Place, Places, open_piece};
 use pgtend_model::backup::wal_gap::{coverage, first_gap_after, set_apart};
-use pgtend_model::backup::wal_status::RepositoryWal;
+use pgtend_model::backup::wal_open::{OpenPiece, ends};
+use pgtend_model::backup::wal_status::{OpenSegment, RepositoryWal};
 use pgtend_model::backup::{BackupHead, BackupKind};
 use pgtend_model::error::Result;
 use pgtend_model::pgdata::wal::{History, SegmentSize, WalFile};
@@ -33,7 +34,10 @@ fn tell(place: &Place, owner: &WalOwner, size: SegmentSize) -> Result<Repository
     set_apart(&mut timelines, &backups);
     let broken_by = backups.last().and_then(|head| first_gap_after(&timelines, head.start_lsn).cloned());
     let ranges = || timelines.iter().flat_map(|timeline| &timeline.ranges);
+    let pieces: Vec<OpenPiece> = repository.wal_pieces(owner)?.iter().filter_map(|piece| open_piece(piece, size)).collect();
+    let open = ends(&pieces, size).into_iter().max_by_key(|(segment, end)| (segment.timeline, end.lsn));
     Ok(RepositoryWal {
+        open: open.map(|(segment, end)| OpenSegment { segment: segment.name(size), end_lsn: end.lsn, at: end.at }),
         system_identifier: Some(owner.system_identifier.clone()),
         segments: timelines.iter().map(|timeline| timeline.segments).sum(),
         stored_bytes: objects.iter().map(|object| object.stored_bytes).sum(),

@@ -37,6 +37,7 @@ mod scratch;
 mod screenshots;
 mod sql;
 mod standby;
+mod streaming;
 mod up;
 mod verify;
 mod wal;

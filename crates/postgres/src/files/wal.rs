@@ -64,6 +64,15 @@ impl Header {
     }
 }
 
+/// The first page of these bytes, which begin at a page's start, that was not written for its place: a recycled segment beyond the end of the WAL has
+/// pages of long ago.
+pub fn unwritten_page(bytes: &[u8], start: Lsn, header: &Header) -> Option<Lsn> {
+    let page_bytes = usize::try_from(header.page_bytes).ok().filter(|bytes| *bytes >= HEADER_BYTES)?;
+    let pages = bytes.chunks(page_bytes).zip((start.0..).step_by(page_bytes));
+    let is_other = |page: &[u8], at| page.len() < 16 || u16_at(page, 0) != header.magic || u64_at(page, 8) != at;
+    pages.into_iter().find(|(page, at)| is_other(page, *at)).map(|(_, at)| Lsn(at))
+}
+
 /// The major version that writes WAL with this magic number (`XLOG_PAGE_MAGIC` of each branch).
 pub const fn major_of_magic(magic: u16) -> Option<u32> {
     match magic {

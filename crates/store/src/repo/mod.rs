@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod keys;
 pub mod lock;
 pub mod notes;
+pub mod open_wal;
 mod pack;
 pub mod read;
 pub mod rebuild;

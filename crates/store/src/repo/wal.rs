@@ -52,7 +52,7 @@ pub enum Pushed {
 }
 
 impl WalOwner {
-    fn below(&self) -> String {
+    pub(super) fn below(&self) -> String {
         format!("{BELOW}/{}/{}", self.server, self.system_identifier)
     }
 
@@ -100,7 +100,7 @@ impl Repository {
     }
 
     /// Whether what is there is this content: names are compared, so that a host that cannot read can tell too.
-    fn is_same(&self, at: &str, content: &[u8]) -> Result<bool> {
+    pub(super) fn is_same(&self, at: &str, content: &[u8]) -> Result<bool> {
         let object = self.storage.get(at)?;
         let mut offset = HEADER;
         let mut pieces = content.chunks(MOST_PLAIN);

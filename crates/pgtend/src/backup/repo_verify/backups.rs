@@ -2,6 +2,7 @@
 
 use super::Request;
 use super::objects::{Item, What};
+use crate::wal::open_piece;
 use pgtend_model::backup::repo_report::{Damage, DamageKind, RepoReport, Unchecked, check_backup, lost_backup, sound_wal};
 use pgtend_model::backup::restore_plan::{Archived, Known};
 use pgtend_model::backup::{BackupHead, Label};
@@ -10,6 +11,7 @@ use pgtend_model::pgdata::wal::{History, SegmentSize, WalFile};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::id::RandomId;
 use pgtend_store::repo::inspect::Inspection;
+use pgtend_store::repo::open_wal::WalPiece;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -102,6 +104,11 @@ fn wal_known<'a>(
     let (mut wal, mut bad) = (Vec::new(), HashSet::new());
     for item in items {
         let What::Wal { name, .. } = &item.what else { continue };
+        if let Some(piece) = WalPiece::of_name(name) {
+            let sound = !damaged.contains(item.key.as_str());
+            known.open.extend(open_piece(&WalPiece { archived: item.modified, ..piece }, size).filter(|_| sound));
+            continue;
+        }
         match WalFile::of_name(name, size) {
             Some(WalFile::Segment(segment)) => {
                 wal.push(Archived { segment, at: item.modified });

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use pgtend_model::backup::repo_report::{Checked, Damage, DamageKind};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::pgdata::wal::{Segment, SegmentSize, WalFile, is_wal_name};
-use pgtend_postgres::files::wal::Header;
+use pgtend_postgres::files::wal::{HEADER_BYTES, Header};
 use pgtend_store::repo::Repository;
 use pgtend_store::repo::id::RandomId;
 use pgtend_store::repo::inspect::{Checker, Inspection};
+use pgtend_store::repo::open_wal::WalPiece;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -96,8 +97,11 @@ pub(super) fn list(
     Ok(items.into_values().collect())
 }
 
-/// `wal/<server>/<system identifier>/…/<name>`, but for notes of gaps.
+/// `wal/<server>/<system identifier>/…/<name>`, but for notes of gaps; pieces of segments too.
 fn wal_of_key(key: &str) -> Option<What> {
+    if let Some((owner, piece)) = Repository::wal_piece_of_key(key) {
+        return Some(What::Wal { server: owner.server, system_identifier: owner.system_identifier, name: piece.name() });
+    }
     let parts: Vec<&str> = key.split('/').collect();
     let ["wal", server, system_identifier, between @ .., name] = parts.as_slice() else { return None };
     let is_file = is_wal_name(name) && between.first() != Some(&"gaps");
@@ -209,6 +213,17 @@ fn wal(repository: &Repository, item: &Item, system_identifier: &str, name: &str
 
 /// Why a file's first page is not what its name says.
 fn foreign(content: &[u8], system_identifier: &str, name: &str) -> Option<String> {
+    let piece = WalPiece::of_name(name);
+    if let Some(piece) = &piece {
+        let bytes = (piece.to_byte - piece.from_byte) as usize;
+        if content.len() != bytes {
+            return Some(format!("it has {} bytes, not {bytes}", content.len()));
+        }
+        if piece.from_byte > 0 || bytes < HEADER_BYTES {
+            return None;
+        }
+    }
+    let name = piece.as_ref().map_or(name, |piece| &piece.segment);
     let header = Header::of(content);
     let size = header.and_then(|header| SegmentSize::new(header.segment_bytes)).or_else(|| SegmentSize::new(16 << 20))?;
     let (WalFile::Segment(segment) | WalFile::Partial(segment)) = WalFile::of_name(name, size)? else { return None };
@@ -217,7 +232,7 @@ fn foreign(content: &[u8], system_identifier: &str, name: &str) -> Option<String
         return Some(format!("it belongs to the cluster {}", header.system_identifier));
     }
     wrong_place(&header, segment, size).or_else(|| {
-        let whole = content.len() == size.bytes() as usize || name.ends_with(".partial");
+        let whole = content.len() == size.bytes() as usize || name.ends_with(".partial") || piece.is_some();
         (!whole).then(|| format!("it has {} bytes, not {}", content.len(), size.bytes()))
     })
 }

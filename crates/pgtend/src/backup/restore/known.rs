@@ -1,5 +1,6 @@
 //! What a repository has of a server, for the plan.
 
+use crate::wal::open_piece;
 use pgtend_model::backup::BackupKind;
 use pgtend_model::backup::restore_plan::{Archived, Known};
 use pgtend_model::error::{Error, Kind, Result};
@@ -31,6 +32,7 @@ pub fn known(repository: &Repository, server: &str, system_identifier: Option<&s
             _ => {}
         }
     }
+    known.open = repository.wal_pieces(&owner)?.iter().filter_map(|piece| open_piece(piece, size)).collect();
     Ok((owner, known))
 }
 

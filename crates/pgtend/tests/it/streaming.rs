@@ -1,0 +1,181 @@
+//! WAL that gets to the repository before its segment is full: what was committed seconds ago survives the machine.
+
+use crate::harness::{Agent, Cluster};
+use crate::wal::{Archive, archived, switch};
+use pgtend_model::pgdata::Lsn;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PGTEND: &str = env!("CARGO_BIN_EXE_pgtend");
+const STREAMS: &str = "stream_wal = true\nstream_interval = \"100ms\"";
+
+/// A server whose WAL is streamed, and a place to restore to.
+struct Ground {
+    archive: Archive,
+    cluster: Cluster,
+    agent: Agent,
+    dir: tempfile::TempDir,
+}
+
+impl Ground {
+    /// Archived by `archive_command`.
+    async fn archiving(major: u32) -> Self {
+        let archive = Archive::new();
+        let cluster = archive.server(major).await;
+        Self::over(archive, cluster, STREAMS).await
+    }
+
+    /// Archived by nobody: a slot keeps the WAL.
+    async fn by_slot(major: u32, lines: &str) -> Self {
+        let cluster = Cluster::builder(major).config("max_wal_size = 64MB").config("min_wal_size = 32MB").start().await;
+        Self::over(Archive::new(), cluster, &format!("{STREAMS}\n{lines}")).await
+    }
+
+    async fn over(archive: Archive, cluster: Cluster, lines: &str) -> Self {
+        let agent = archive.agent(&cluster, lines).await;
+        let dir = tempfile::Builder::new().prefix("pgtend-stream-").tempdir_in("/tmp").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Self { archive, cluster, agent, dir }
+    }
+
+    fn pgtend(&self, arguments: &[&str]) -> Output {
+        Command::new(PGTEND).arg("--socket").arg(self.agent.socket()).args(arguments).output().unwrap()
+    }
+
+    fn backup(&self) {
+        let output = self.pgtend(&["backup", "run"]);
+        assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stderr), self.agent.log());
+    }
+
+    async fn streaming(&self) -> Value {
+        self.agent.get("/api/v1/wal").await.pointer("/servers/0/archiving/streaming").unwrap().clone()
+    }
+
+    /// Waits until all that is committed now is in the repository; gives up to where that is.
+    async fn streamed(&self) -> Lsn {
+        let lsn: Lsn = self.cluster.psql("select pg_current_wal_flush_lsn()").await.trim().parse().unwrap();
+        self.agent.wait_for_long("the WAL is streamed", async |_| position(&self.streaming().await, "streamed_lsn") >= Some(lsn)).await;
+        lsn
+    }
+
+    async fn open_segment(&self) -> String {
+        self.cluster.psql("select pg_walfile_name(pg_current_wal_insert_lsn())").await.trim().to_owned()
+    }
+
+    /// Kills server and agent, and deletes what the server had.
+    async fn lose_the_machine(&mut self) {
+        self.cluster.kill().await;
+        self.agent.kill();
+        fs::remove_dir_all(self.cluster.data_directory()).unwrap();
+    }
+
+    /// Restores from the repository and its key alone; what it said.
+    fn restore(&self, name: &str) -> (Value, PathBuf) {
+        let into = self.dir.path().join(name);
+        let key = self.agent.state_directory().join("repository-main.key");
+        let mut command = Command::new(PGTEND);
+        command.args(["restore", "--format", "json", "--into"]).arg(&into).arg("--bindir").arg(self.cluster.bindir());
+        let output = command.arg("--from").arg(self.archive.repository()).arg("--key-file").arg(key).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (serde_json::from_slice(&output.stdout).unwrap(), into)
+    }
+
+    fn ask(&self, data: &Path, sql: &str) -> String {
+        crate::backup::ask(&self.cluster, data, sql)
+    }
+
+    /// Names of the pieces in the repository.
+    fn pieces(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for server in fs::read_dir(self.archive.repository().join("wal/main")).into_iter().flatten().flatten() {
+            let open = fs::read_dir(server.path().join("open")).into_iter().flatten().flatten();
+            names.extend(open.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        }
+        names.sort();
+        names
+    }
+}
+
+fn position(streaming: &Value, name: &str) -> Option<Lsn> {
+    streaming[name].as_str().and_then(|lsn| lsn.parse().ok())
+}
+
+async fn what_was_committed_seconds_ago_survives(mut ground: Ground) {
+    ground.cluster.psql("create table t (n int)").await;
+    ground.backup();
+    ground.cluster.psql("insert into t select generate_series(1, 1000)").await;
+    ground.streamed().await;
+    ground.cluster.psql("insert into t values (1001)").await;
+    let lsn = ground.streamed().await;
+    let open = ground.open_segment().await;
+    ground.lose_the_machine().await;
+    assert!(!ground.archive.segments().contains(&open), "{open} is whole: this shows nothing");
+    let (told, data) = ground.restore("back");
+    assert_eq!(ground.ask(&data, "select count(*) from t"), "1001", "{told:#}");
+    let covered: Lsn = told["covered_to"].as_str().unwrap().parse().unwrap();
+    assert!(covered >= lsn, "{told:#}");
+}
+
+#[tokio::test]
+async fn what_was_committed_seconds_ago_survives_13() {
+    what_was_committed_seconds_ago_survives(Ground::archiving(13).await).await;
+}
+
+#[tokio::test]
+async fn what_was_committed_seconds_ago_survives_15() {
+    what_was_committed_seconds_ago_survives(Ground::archiving(15).await).await;
+}
+
+#[tokio::test]
+async fn what_was_committed_seconds_ago_survives_18() {
+    what_was_committed_seconds_ago_survives(Ground::archiving(18).await).await;
+}
+
+#[tokio::test]
+async fn where_nobody_archives_a_slot_keeps_wal_and_moves_on_when_it_is_safe_13() {
+    slot_moves_on(13).await;
+}
+
+#[tokio::test]
+async fn where_nobody_archives_a_slot_keeps_wal_and_moves_on_when_it_is_safe_15() {
+    slot_moves_on(15).await;
+}
+
+#[tokio::test]
+async fn where_nobody_archives_a_slot_keeps_wal_and_moves_on_when_it_is_safe_18() {
+    slot_moves_on(18).await;
+}
+
+async fn slot_moves_on(major: u32) {
+    let ground = Ground::by_slot(major, "").await;
+    ground.streamed().await;
+    let first = switch(&ground.cluster).await;
+    let second = switch(&ground.cluster).await;
+    ground.streamed().await;
+    let moved = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn) <= 16777216 from pg_replication_slots where slot_name = 'pgtend_main'";
+    ground.cluster.wait_for(moved).await;
+    let there = ground.archive.segments();
+    assert!(there.contains(&first) && there.contains(&second), "{there:?}");
+    what_was_committed_seconds_ago_survives(ground).await;
+}
+
+#[tokio::test]
+async fn pieces_go_when_their_segment_is_whole() {
+    let ground = Ground::archiving(15).await;
+    ground.cluster.psql("create table t (n int)").await;
+    ground.streamed().await;
+    let open = ground.open_segment().await;
+    assert!(ground.pieces().iter().any(|piece| piece.starts_with(&open)), "{:?}", ground.pieces());
+    let name = switch(&ground.cluster).await;
+    archived(&ground.cluster, &name).await;
+    ground.agent.wait_for("its pieces are gone", async |_| !ground.pieces().iter().any(|piece| piece.starts_with(&name))).await;
+    // Many small ones become one.
+    for _ in 0..70 {
+        ground.cluster.psql("insert into t values (1)").await;
+        ground.streamed().await;
+    }
+    assert!(ground.pieces().len() <= 66, "{}", ground.pieces().len());
+}
