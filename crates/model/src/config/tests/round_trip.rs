@@ -21,6 +21,7 @@ fn strings(key: &Key) -> Values {
         "name" => word().prop_map(Value::from).boxed(),
         // None that a server has: that one would belong to another cluster.
         "cluster" => "[A-Z]{1,12}".prop_map(Value::from).boxed(),
+        "stream_slot" => "[a-z_][a-z0-9_]{0,30}".prop_map(Value::from).boxed(),
         "application_name" => "[ -~]{0,63}".prop_map(Value::from).boxed(),
         "query" => "SELECT [ -~\n\"']{1,40}".prop_map(Value::from).boxed(),
         _ => any::<String>().prop_map(Value::from).boxed(),
