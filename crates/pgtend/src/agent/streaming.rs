@@ -37,10 +37,11 @@ impl Streams {
         }
         let server = settings.server.name.clone();
         let told = Arc::clone(self.0.told.lock().unwrap_or_else(PoisonError::into_inner).entry(server.clone()).or_default());
+        let filed = settings.server.in_repository().to_owned();
         let name = format!("WAL streaming of {server}");
         let (target, limits) = (settings.target.clone(), settings.limits());
         let (interval, slot) = (config.stream_interval, config.stream_slot.clone());
-        let stream = Stream { server, data, target, limits, interval, slot, service, told, ends };
+        let stream = Stream { server, filed, data, target, limits, interval, slot, service, told, ends };
         self.0.tasks.spawn(name, stream.run());
     }
 

@@ -41,6 +41,8 @@ const SLOT_EVERY: Duration = Duration::from_secs(10);
 pub struct Stream {
     /// Name of the server.
     pub server: String,
+    /// Its name in the repositories.
+    pub filed: String,
     /// Its data directory.
     pub data: PathBuf,
     /// How to connect.
@@ -119,8 +121,8 @@ impl Stream {
     async fn prepare(&self, session: WalSession, at: Position) -> Result<Stretch> {
         let keeping = session.keeping().await?;
         check(&keeping)?;
-        let (server, data, identifier) = (self.server.clone(), self.data.clone(), keeping.system_identifier);
-        let source = Arc::new(blocking(move || Source::open(&server, &data, identifier)).await?);
+        let (filed, data, identifier) = (self.filed.clone(), self.data.clone(), keeping.system_identifier);
+        let source = Arc::new(blocking(move || Source::open(&filed, &data, identifier)).await?);
         let open = Segment::holding(at.timeline, at.flushed, source.size()).number;
         let (slot, next) = match keeper(&keeping, &self.server, self.slot.as_deref()) {
             Keeper::Archiver => (None, open),
