@@ -136,11 +136,15 @@ async fn a_pooler_is_recognized() {
     cluster.put_file("pgbouncer.ini", settings.as_bytes());
     let mut pooler = cluster.client("pgbouncer");
     let mut pooler = pooler.arg(super::file(&cluster, "pgbouncer.ini")).stderr(Stdio::null()).spawn().unwrap();
-    while !cluster.data_directory().join(".s.PGSQL.6432").exists() {
+    // Its socket is there a moment before anybody listens.
+    let error = loop {
+        let error = open(&target(&format!("host={data} port=6432 user=postgres dbname=postgres"))).await.unwrap_err();
+        if error.kind != Kind::Unreachable {
+            break error;
+        }
         assert_eq!(pooler.try_wait().unwrap(), None, "pgbouncer ended");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let error = open(&target(&format!("host={data} port=6432 user=postgres dbname=postgres"))).await.unwrap_err();
+    };
     pooler.kill().await.unwrap();
     assert_eq!(error.kind, Kind::Unsupported);
     assert!(error.what.contains("pooler") && error.hint.contains("PostgreSQL itself"), "{error}");

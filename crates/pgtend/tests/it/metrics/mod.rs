@@ -132,7 +132,7 @@ fn close(name: &str, kind: &str, labels: &BTreeMap<String, String>, theirs: f64,
 #[tokio::test]
 async fn promtool_takes_the_text_and_finds_fault_with_inherited_names_only() {
     let cluster = server().await;
-    let agent = agent(&cluster, "[metrics]\nmax_statements = 20").await;
+    let agent = agent(&cluster, "[metrics]\nlisten = \"127.0.0.1:0\"\nmax_statements = 20").await;
     let text = agent.text(PATH).await;
     assert!(text.contains("\npg_stat_statements_calls_total{"), "statements have series when they are asked for");
     check_with_promtool(&text);
@@ -165,7 +165,7 @@ async fn every_major_gives_a_text_without_contradictions() {
         agent = agent.beside(&format!("v{major}"), &cluster, "");
         clusters.push(cluster);
     }
-    let agent = agent.config("[metrics]\nmax_statements = 10").start().await;
+    let agent = agent.config("[metrics]\nlisten = \"127.0.0.1:0\"\nmax_statements = 10").start().await;
     agent.wait_for("all probes", async |agent| tried(&Text::parse(&agent.text(PATH).await))).await;
     let text = agent.text(PATH).await;
     check_with_promtool(&text);
