@@ -8,6 +8,31 @@ use std::collections::BTreeMap;
 /// Pieces of one segment, beyond which the next one begins at its start and replaces them: a recovery has few objects to read.
 pub const MOST_PIECES: usize = 64;
 
+/// A record that a crash cut off was not longer than this; one that was is taken for somebody else's WAL.
+const MOST_CUT_OFF_BYTES: usize = 1 << 20;
+
+/// What is there of the open segment in pieces, beside what the server has there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The same.
+    Same,
+    /// It ends in a record that was not finished when the server crashed: the server wrote over it.
+    CutOff,
+    /// Another server's.
+    Foreign,
+}
+
+/// Compares them. PostgreSQL flushes whole pages, so that the end of what is flushed may lie within a record; after a crash it goes on behind the last
+/// record that is complete (`XLogBackgroundFlush`, `FinishWalRecovery`). What was committed is complete.
+pub fn standing(there: &[u8], own: &[u8]) -> Standing {
+    let same = there.iter().zip(own).take_while(|(there, own)| there == own).count();
+    match there.len() - same {
+        0 => Standing::Same,
+        1..=MOST_CUT_OFF_BYTES => Standing::CutOff,
+        _ => Standing::Foreign,
+    }
+}
+
 /// A piece of a segment in the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenPiece {
@@ -88,6 +113,20 @@ mod tests {
         assert_eq!(ends.len(), 1);
         let end = ends[&Segment { timeline: 1, number: 5 }];
         assert_eq!((end.lsn, end.at), (Lsn((5 << 24) + 20), Timestamp::from_second(20).unwrap()));
+    }
+
+    #[test]
+    fn a_crash_cuts_off_a_record_and_no_more() {
+        let there: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+        assert_eq!(standing(&there, &there), Standing::Same);
+        assert_eq!(standing(&there[..100], &there), Standing::Same, "the server went on");
+        assert_eq!(standing(&[], &there), Standing::Same);
+        let mut after_a_crash = there.clone();
+        after_a_crash[2_900_000..].fill(0xAA);
+        assert_eq!(standing(&there, &after_a_crash), Standing::CutOff);
+        assert_eq!(standing(&there, &there[..2_900_000]), Standing::CutOff, "it has not written so much again");
+        after_a_crash[1_000_000] ^= 1;
+        assert_eq!(standing(&there, &after_a_crash), Standing::Foreign);
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Place {
     }
 
     /// The beginning of a segment, made of its pieces; none when there are none.
-    fn beginning(&self, owner: &WalOwner, segment: Segment, size: SegmentSize) -> Result<Option<Vec<u8>>> {
+    pub(super) fn beginning(&self, owner: &WalOwner, segment: Segment, size: SegmentSize) -> Result<Option<Vec<u8>>> {
         let repository = self.repository()?;
         let pieces: Vec<OpenPiece> = repository.wal_pieces(owner)?.iter().filter_map(|piece| open_piece(piece, size)).collect();
         let mut content: Vec<u8> = Vec::new();

@@ -2,7 +2,11 @@
 
 use crate::harness::{Agent, Cluster};
 use crate::wal::{Archive, archived, switch};
+use pgtend::backup::open::open;
+use pgtend_model::config::Repository as Configured;
 use pgtend_model::pgdata::Lsn;
+use pgtend_store::repo::open_wal::WalPiece;
+use pgtend_store::repo::wal::WalOwner;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -160,6 +164,47 @@ async fn slot_moves_on(major: u32) {
     let there = ground.archive.segments();
     assert!(there.contains(&first) && there.contains(&second), "{there:?}");
     what_was_committed_seconds_ago_survives(ground).await;
+}
+
+/// What a server wrote of a record before it crashed, and wrote over afterwards.
+async fn cut_off(ground: &mut Ground, bytes: usize) {
+    ground.backup();
+    ground.cluster.psql("create table t (n int)").await;
+    ground.streamed().await;
+    let open_segment = ground.open_segment().await;
+    ground.agent.kill();
+    let pieces: Vec<WalPiece> = ground.pieces().iter().filter_map(|name| WalPiece::of_name(name)).collect();
+    let last = pieces.iter().filter(|piece| piece.segment == open_segment).max_by_key(|piece| piece.to_byte).unwrap();
+    let state = ground.agent.state_directory();
+    let repository = open(&Configured::in_directory(ground.archive.repository(), state.join("repository-main.key")), state).unwrap();
+    let server = fs::read_dir(ground.archive.repository().join("wal/main")).unwrap().flatten().next().unwrap();
+    let owner = WalOwner { server: "main".into(), system_identifier: server.file_name().to_str().unwrap().into() };
+    let piece = WalPiece::new(&last.segment, last.to_byte, last.to_byte + u32::try_from(bytes).unwrap());
+    repository.push_wal_piece(&owner, &piece, &vec![0xAA; bytes], 3).unwrap();
+    ground.agent.start_again().await;
+}
+
+#[tokio::test]
+async fn a_record_that_a_crash_cut_off_is_written_over() {
+    let mut ground = Ground::archiving(15).await;
+    cut_off(&mut ground, 100_000).await;
+    ground.cluster.psql("insert into t select generate_series(1, 5)").await;
+    ground.streamed().await;
+    ground.cluster.psql("insert into t values (6)").await;
+    ground.streamed().await;
+    ground.lose_the_machine().await;
+    let (told, data) = ground.restore("back");
+    assert_eq!(ground.ask(&data, "select count(*) from t"), "6", "{told:#}");
+}
+
+#[tokio::test]
+async fn wal_of_another_server_is_not_written_over() {
+    let mut ground = Ground::archiving(15).await;
+    cut_off(&mut ground, 2 << 20).await;
+    let before = ground.pieces();
+    ground.agent.wait_for("it is refused", async |_| ground.streaming().await["state"] == "failing").await;
+    assert!(ground.streaming().await["error"]["what"].as_str().unwrap().contains("is not what this server wrote"));
+    assert_eq!(ground.pieces(), before);
 }
 
 #[tokio::test]

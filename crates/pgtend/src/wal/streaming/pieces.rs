@@ -2,7 +2,7 @@
 
 use super::super::places::{Place, open_piece};
 use super::source::Source;
-use pgtend_model::backup::wal_open::{OpenPiece, chain, next_from};
+use pgtend_model::backup::wal_open::{OpenPiece, Standing, chain, next_from, standing};
 use pgtend_model::error::{Error, Kind, Result, Retry};
 use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::Segment;
@@ -21,6 +21,8 @@ pub(super) struct Pieces {
     /// None before the repository was asked, and after something failed.
     known: Option<Vec<WalPiece>>,
     old_looked_at: Option<Instant>,
+    /// Whether what is there of the open segment ends in a record that a crash cut off.
+    cut_off: bool,
     /// Pieces that were stored.
     pub count: u64,
     /// Bytes that they took.
@@ -61,33 +63,30 @@ impl Pieces {
         if self.known.is_some() {
             return Ok(());
         }
-        let repository = place.repository()?;
-        self.known = Some(repository.wal_pieces(&source.origin.owner)?);
-        let flushed = at.flushed.0 - open.start(source.size()).0;
-        for piece in self.chain(open, source) {
-            let is_own = || {
-                let content = source.read(open, piece.from_byte, piece.to_byte)?;
-                let named = WalPiece::new(&open.name(source.size()), piece.from_byte, piece.to_byte);
-                repository.has_same_wal_piece(&source.origin.owner, &named, &content)
-            };
-            if u64::from(piece.to_byte) > flushed || !is_own()? {
-                return Err(foreign(&open.name(source.size())).at(repository.shown()));
-            }
+        let (repository, owner) = (place.repository()?, &source.origin.owner);
+        let there = place.beginning(owner, open, source.size())?.unwrap_or_default();
+        let both = flushed(at, open, source).min(u32::try_from(there.len()).unwrap_or(u32::MAX));
+        let standing = standing(&there, &source.read(open, 0, both)?);
+        if standing == Standing::Foreign {
+            return Err(foreign(&open.name(source.size())).at(repository.shown()));
         }
+        self.cut_off = standing == Standing::CutOff;
+        self.known = Some(repository.wal_pieces(owner)?);
         Ok(())
     }
 
     fn bring(&mut self, place: &Place, source: &Source, at: Position, open: Segment, level: i32) -> Result<()> {
         let name = open.name(source.size());
-        let flushed = u32::try_from(at.flushed.0 - open.start(source.size()).0).unwrap_or(0);
+        let flushed = flushed(at, open, source);
         let there = self.chain(open, source);
-        let reached = there.last().map_or(0, |piece| piece.to_byte);
-        if flushed <= reached {
+        let reached = if self.cut_off { 0 } else { there.last().map_or(0, |piece| piece.to_byte) };
+        let from = next_from(there.len(), reached);
+        let piece = WalPiece::new(&name, from, flushed);
+        // The name of what a crash cut off is free again when more is written.
+        if flushed <= reached || self.all().iter().any(|other| other.name() == piece.name()) {
             return Ok(());
         }
-        let from = next_from(there.len(), reached);
         let content = source.read(open, from, flushed)?;
-        let piece = WalPiece::new(&name, from, flushed);
         if let Pushed::New(bytes) = place.push_piece(&source.origin, &piece, &content, level)? {
             self.count += 1;
             self.stored_bytes += bytes as u64;
@@ -96,6 +95,7 @@ impl Pieces {
             self.remove(place, source, |other| other.segment == name)?;
         }
         self.known.get_or_insert_default().push(piece);
+        self.cut_off = false;
         Ok(())
     }
 
@@ -127,6 +127,11 @@ impl Pieces {
         self.known.get_or_insert_default().retain(|piece| !goes(piece));
         Ok(())
     }
+}
+
+/// How much of the open segment is flushed.
+fn flushed(at: Position, open: Segment, source: &Source) -> u32 {
+    u32::try_from(at.flushed.0 - open.start(source.size()).0).unwrap_or(0)
 }
 
 fn foreign(segment: &str) -> Error {
