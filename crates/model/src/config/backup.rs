@@ -16,6 +16,8 @@ section! {
         repository: Vec<Repository> = none, restart;
         /// Logical backups.
         logical: Logical = none, restart;
+        /// Verification of the repositories.
+        verify: RepoVerify = none, restart;
         /// When a backup is taken, as cron writes it, in the time zone of this machine. Every backup restores like a full one and costs what
         /// changed. `off`: by hand only.
         schedule: String = "'0 3 * * *'", restart;
@@ -58,6 +60,23 @@ section! {
         scratch_directory: Option<PathBuf> = none, restart;
         /// The Unix socket that `pgtend wal push` and `pgtend wal get` talk to. Not written: beside the API's socket, with the ending `.wal`.
         wal_socket: Option<PathBuf> = none, restart;
+    }
+}
+
+section! {
+    /// Verification of the repositories, on schedule. By hand: `pgtend repo verify`. To read a whole bucket costs hours and money, so what is usual is a sample; it tells
+    /// whether a storage rots, and drills read whole backups besides.
+    pub struct RepoVerify {
+        /// When a sample of each repository is read, as cron writes it, in the time zone of this machine. `off`: by hand only.
+        schedule: String = "'0 4 * * 6'", restart;
+        /// How much of the packs and WAL files the sample has, another one each time. What was damaged before is always in it.
+        sample_percent: f64 as "per cent" = "5" in "0.1 to 100", restart;
+        /// When every object is read. `0 5 1 * *` is once a month, which suits a directory. `off`: by hand only.
+        full_schedule: String = "'off'", restart;
+        /// Threads that read, on schedule.
+        workers: usize = "1" in "1 to 64", restart;
+        /// Bytes a second that are read at most, on schedule. 0: as fast as it goes.
+        max_read_bytes_per_second: u64 as "bytes" = "'100MB'" in "0 to 1TB", restart;
     }
 }
 

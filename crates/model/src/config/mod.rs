@@ -28,7 +28,7 @@ pub mod secret;
 pub mod server;
 pub mod verify;
 
-pub use backup::{Backup, ConditionalWrites, Encryption, Logical, ObjectLock, Repository};
+pub use backup::{Backup, ConditionalWrites, Encryption, Logical, ObjectLock, RepoVerify, Repository};
 pub use diff::{Change, diff};
 pub use drill::{Drill, DrillCheck};
 pub use effective::{Effective, Level};

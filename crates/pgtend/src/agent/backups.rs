@@ -182,7 +182,7 @@ impl Backups {
                 () = tokio::time::sleep(RETRY_FIRST) => {}
             }
         }
-        while turn("server.backup_schedule", &schedule, &ends).await {
+        while cron::turn("server.backup_schedule", &schedule, &ends).await {
             self.take(&settings, &configured, &target, &What::Physical).await;
         }
     }
@@ -523,14 +523,4 @@ fn place(configured: &Configured) -> String {
 
 const fn policy(count: u32, days: u32, [weekly, monthly, yearly]: [u32; 3]) -> Policy {
     Policy { count: count as usize, days, weekly: weekly as usize, monthly: monthly as usize, yearly: yearly as usize }
-}
-
-/// Waits for the next turn of a schedule; false when there is none, or nobody wants it any more.
-async fn turn(key: &str, schedule: &str, ends: &CancellationToken) -> bool {
-    let Some(next) = cron::following(key, schedule) else { return false };
-    let wait = Timestamp::now().duration_until(next);
-    tokio::select! {
-        () = ends.cancelled() => false,
-        () = tokio::time::sleep(wait.unsigned_abs()) => true,
-    }
 }

@@ -78,12 +78,17 @@ impl Agent {
     /// When a connection string, or a file that it names, cannot be read; when the history cannot be written, or another agent writes
     /// it; when the socket for WAL cannot be had. A server that cannot be reached is no error.
     pub fn start(config: Effective, tasks: Tasks) -> Result<Self> {
+        // What was begun before the error would keep the process from ending.
+        Self::begin(config, tasks.clone()).inspect_err(|_| tasks.cancel())
+    }
+
+    fn begin(config: Effective, tasks: Tasks) -> Result<Self> {
         let recording = Recording::start(&config, &tasks)?;
         copying::start(&config.history, &recording, &tasks)?;
         let places = archive::places(&config);
         let archive = archive::start(&config, places.clone())?.map(Arc::new);
         let streams = streaming::Streams::new(&config, archive.clone(), &tasks);
-        let repo_verifications = repo_verify::RepoVerifications::new(places.clone(), config.agent.state_directory.clone());
+        let repo_verifications = repo_verify::RepoVerifications::start(&config, places.clone(), &tasks)?;
         let backups = backups::Backups::start(&config, places, &tasks)?;
         let verifications = verifications::Verifications::start(&config, &tasks)?;
         let drills = drills::Drills::start(&config, backups.clone(), &tasks)?;

@@ -1,11 +1,13 @@
-//! Verifying the repositories, when somebody asks for it: one at a time, and what came of the last one.
+//! Verifying the repositories, on schedule and when somebody asks for it: one at a time, and what came of the last one.
 
-use crate::backup::Progress;
+use super::tasks::Tasks;
 use crate::backup::progress::Seen;
 use crate::backup::repo_verify::{Job, Request, advise_all, last_report, progress_file, remember, run};
+use crate::backup::{Progress, cron};
 use crate::blocking::blocking;
 use crate::wal::Places;
 use pgtend_model::backup::repo_report::RepoReport;
+use pgtend_model::config::{Effective, RepoVerify};
 use pgtend_model::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ pub struct RepoVerifications(Arc<Inner>);
 struct Inner {
     places: Places,
     state: PathBuf,
+    config: RepoVerify,
     now: Mutex<Now>,
 }
 
@@ -49,8 +52,40 @@ pub struct Verification {
 }
 
 impl RepoVerifications {
-    pub(super) fn new(places: Places, state: PathBuf) -> Self {
-        Self(Arc::new(Inner { places, state, now: Mutex::default() }))
+    /// Of a configuration: on schedule until the agent ends.
+    ///
+    /// # Errors
+    /// `Config` when a schedule cannot be read.
+    pub(super) fn start(config: &Effective, places: Places, tasks: &Tasks) -> Result<Self> {
+        let state = config.agent.state_directory.clone();
+        let config = config.backup.verify.clone();
+        let this = Self(Arc::new(Inner { places, state, config, now: Mutex::default() }));
+        let turns = [
+            ("backup.verify.schedule", this.0.config.schedule.clone(), Some(this.0.config.sample_percent)),
+            ("backup.verify.full_schedule", this.0.config.full_schedule.clone(), None),
+        ];
+        for (key, schedule, percent) in turns {
+            cron::schedule(key, &schedule)?;
+            if this.0.places.all().is_empty() {
+                continue;
+            }
+            let (verifications, ends) = (this.clone(), tasks.token());
+            tasks.spawn(key, async move {
+                while cron::turn(key, &schedule, &ends).await {
+                    verifications.on_schedule(percent, ends.clone()).await;
+                }
+            });
+        }
+        Ok(this)
+    }
+
+    /// A turn that comes while another verification goes on is left out.
+    async fn on_schedule(&self, sample_percent: Option<f64>, ends: CancellationToken) {
+        let request = Request { sample_percent, parallel: Some(self.0.config.workers), ..Request::default() };
+        match self.begin_at(None, &request, self.0.config.max_read_bytes_per_second) {
+            Ok(begun) => begun.finish(ends).await,
+            Err(error) => tracing::warn!(error = error.what, "a verification of the repositories on schedule was left out"),
+        }
     }
 
     fn now(&self) -> std::sync::MutexGuard<'_, Now> {
@@ -62,6 +97,11 @@ impl RepoVerifications {
     /// # Errors
     /// `Conflict` when one goes on; `NotFound` when there is no such repository.
     pub fn begin(&self, repository: Option<&str>, request: &Request) -> Result<Begun> {
+        self.begin_at(repository, request, 0)
+    }
+
+    /// The same, at so many bytes a second at most.
+    fn begin_at(&self, repository: Option<&str>, request: &Request, pace: u64) -> Result<Begun> {
         let all = self.0.places.all();
         let names: Vec<String> =
             all.iter().map(|place| place.name().to_owned()).filter(|name| repository.is_none_or(|wanted| wanted == name)).collect();
@@ -78,11 +118,11 @@ impl RepoVerifications {
             return Err(Error::new(Kind::Conflict, format!("repository \"{name}\" is being verified already"))
                 .hint("wait for its end; `pgtend repo verify --status` shows how far it is, --stop stops it"));
         }
-        let progress = Progress::new(0);
+        let progress = Progress::new(pace);
         now.running = Some((names[0].clone(), progress.clone()));
         now.begun += 1;
         names.iter().for_each(|name| drop(now.errors.remove(name)));
-        Ok(Begun { verifications: self.clone(), names, request: request.clone(), progress })
+        Ok(Begun { verifications: self.clone(), names, request: request.clone(), progress, pace })
     }
 
     /// Stops what goes on; gives whether anything did.
@@ -107,7 +147,10 @@ impl RepoVerifications {
         let place = self.0.places.all().iter().find(|place| place.name() == name);
         let place = place.ok_or_else(|| Error::new(Kind::Internal, "a repository of the configuration is not known"))?;
         let state = Some(progress_file(&self.0.state, name));
-        run(&Job { repository: place.repository()?.clone(), name: name.to_owned(), request: request.clone(), state }, progress)
+        // A sample must not make damage forgotten that is still there.
+        let again = last_report(&self.0.state, name).map(|last| last.errors.into_iter().map(|error| error.object).collect());
+        let repository = place.repository()?.clone();
+        run(&Job { repository, name: name.to_owned(), request: request.clone(), state, again: again.unwrap_or_default() }, progress)
     }
 }
 
@@ -118,12 +161,13 @@ pub struct Begun {
     names: Vec<String>,
     request: Request,
     progress: Progress,
+    pace: u64,
 }
 
 impl Begun {
     /// Does the work, or stops it when the agent ends.
     pub async fn finish(self, ends: CancellationToken) {
-        let Self { verifications, names, request, progress } = self;
+        let Self { verifications, names, request, progress, pace } = self;
         let mut reports = Vec::new();
         let mut current = progress;
         for name in names {
@@ -151,7 +195,7 @@ impl Begun {
             if current.check().is_err() {
                 break;
             }
-            current = Progress::new(0);
+            current = Progress::new(pace);
         }
         advise_all(&mut reports);
         for report in &reports {

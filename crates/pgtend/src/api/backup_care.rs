@@ -81,7 +81,7 @@ async fn annotate_backup(
     Params(which): Params<Which>,
     Body(wanted): Body<Annotate>,
 ) -> Result<Answer<Vec<Annotated>>, Failed> {
-    let server = api.agent().server(which.server.as_deref())?.name().to_owned();
+    let server = api.agent().backups().filed(api.agent().server(which.server.as_deref())?.name());
     let label: Label = label.parse()?;
     if let Some(key) = wanted.set.keys().find(|key| !Annotations::is_key(key)) {
         return Err(Error::new(Kind::Usage, format!("\"{key}\" cannot be a key"))

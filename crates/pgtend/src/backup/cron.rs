@@ -4,6 +4,7 @@ use croner::Cron;
 use jiff::{Timestamp, Zoned};
 use pgtend_model::error::{Error, Kind, Result};
 use std::str::FromStr as _;
+use tokio_util::sync::CancellationToken;
 
 /// The word for no schedule.
 pub const OFF: &str = "off";
@@ -26,6 +27,16 @@ pub fn schedule(key: &str, text: &str) -> Result<Option<Cron>> {
 pub fn following(key: &str, text: &str) -> Option<Timestamp> {
     let cron = schedule(key, text).ok().flatten()?;
     next(&cron, &Timestamp::now().to_zoned(jiff::tz::TimeZone::system()))
+}
+
+/// Waits for the next turn of a schedule; false when there is none, or nobody wants it any more.
+pub async fn turn(key: &str, schedule: &str, ends: &CancellationToken) -> bool {
+    let Some(next) = following(key, schedule) else { return false };
+    let wait = Timestamp::now().duration_until(next);
+    tokio::select! {
+        () = ends.cancelled() => false,
+        () = tokio::time::sleep(wait.unsigned_abs()) => true,
+    }
 }
 
 /// The next turn after `now`, in its time zone. A turn that a change of the clock skips comes right after the gap.

@@ -1,5 +1,7 @@
 //! File trees into a repository and back: nothing is lost silently, and nothing is written where it should not be.
 
+use crate::harness::account::Account;
+use crate::harness::{Agent, Cluster};
 use crate::logical::Ground;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -167,4 +169,52 @@ async fn a_tree_that_is_not_there_is_no_backup() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).contains("the backup before had 30"));
     fs::remove_dir_all(tree.parent().unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_without_root_names_what_it_may_not_read_and_keeps_the_rest() {
+    let place = tempfile::Builder::new().prefix("pgtend-tree-").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (tree, repository) = (place.path().join("tree"), place.path().join("repository"));
+    fs::create_dir_all(tree.join("locked")).unwrap();
+    fs::create_dir(&repository).unwrap();
+    Account::for_servers().own(&repository);
+    for name in ["open", "secret", "locked/inside"] {
+        fs::write(tree.join(name), name).unwrap();
+    }
+    fs::set_permissions(tree.join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(tree.join("locked"), fs::Permissions::from_mode(0o700)).unwrap();
+    let config = format!(
+        "[backup]\nschedule = \"off\"\n[[backup.repository]]\npath = \"{}\"\n[[files]]\nname = \"things\"\npaths = [\"{}\"]\nschedule = \"off\"\n",
+        repository.display(),
+        tree.display()
+    );
+    let cluster = Cluster::start(15).await;
+    let agent = Agent::builder().server("main", &cluster.dsn(), "").config(&config).as_servers_user().start().await;
+    let pgtend = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_pgtend"))
+            .arg("--socket")
+            .arg(agent.socket())
+            .args(arguments)
+            .args(["--format", "json"])
+            .output()
+            .unwrap()
+    };
+    let output = pgtend(&["backup", "run", "--files", "things"]);
+    assert_eq!(output.status.code(), Some(2), "{}{}", String::from_utf8_lossy(&output.stderr), agent.log());
+    let taken: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let warnings = taken[0]["warnings"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>();
+    assert_eq!((warnings.len(), &taken[0]["files"]), (2, &1.into()), "{taken:#}");
+    for (warning, name) in warnings.iter().zip(["locked", "secret"]) {
+        assert!(warning.starts_with(&tree.join(name).display().to_string()) && warning.contains("Permission denied"), "{warning}");
+    }
+    let label = taken[0]["label"].as_str().unwrap();
+    let shown: Value = serde_json::from_slice(&pgtend(&["backup", "show", label]).stdout).unwrap();
+    assert_eq!(shown[0]["warning_count"], 2, "{shown:#}");
+    let into = place.path().join("restored");
+    let told = pgtend(&["restore", "--files", "things", "--into", into.to_str().unwrap()]);
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).contains("2 things are not in this backup"), "{told:?}");
+    let restored = into.join(tree.strip_prefix("/").unwrap());
+    assert_eq!(fs::read_to_string(restored.join("open")).unwrap(), "open");
+    assert!(!restored.join("secret").exists() && !restored.join("locked/inside").exists());
 }

@@ -1,6 +1,6 @@
 //! Logical backups on schedule and when somebody asks.
 
-use super::{BackupKind, Backups, Configured, Target, What, turn};
+use super::{BackupKind, Backups, Configured, Target, What};
 use crate::agent::settings::Settings;
 use crate::backup::logical::take::{How, Take};
 use crate::backup::{Progress, cron};
@@ -24,7 +24,7 @@ impl Backups {
                     kind: BackupKind::Logical,
                 };
                 let what = What::Logical { databases: Vec::new(), exclude: Vec::new() };
-                while turn("backup.logical.schedule", &backups.0.config.logical.schedule, &ends).await {
+                while cron::turn("backup.logical.schedule", &backups.0.config.logical.schedule, &ends).await {
                     if backups.opened(&configured, &ends).await {
                         backups.take(&settings, &configured, &target, &what).await;
                     }

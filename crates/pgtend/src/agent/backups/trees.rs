@@ -1,6 +1,6 @@
 //! Backups of file trees on schedule and when somebody asks.
 
-use super::{BackupKind, Backups, Configured, Target, turn};
+use super::{BackupKind, Backups, Configured, Target};
 use crate::backup::tree::take::{Take, Tree};
 use crate::backup::{Progress, cron};
 use crate::blocking::blocking;
@@ -17,7 +17,7 @@ impl Backups {
                 let (backups, files, ends) = (self.clone(), files.clone(), self.0.tasks.token());
                 let name = format!("backups of the files {} in {}", files.name, configured.name);
                 self.0.tasks.spawn(name, async move {
-                    while turn("files.schedule", &files.schedule, &ends).await {
+                    while cron::turn("files.schedule", &files.schedule, &ends).await {
                         if backups.opened(&configured, &ends).await {
                             backups.take_tree(&files, &configured).await;
                         }

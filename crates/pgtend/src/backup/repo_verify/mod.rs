@@ -23,8 +23,8 @@ use state::Progressed;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// Objects after which the progress is written down.
-const OBJECTS_A_ROUND: usize = 96;
+/// Objects after which the progress is written down: some hundred megabytes.
+const OBJECTS_A_ROUND: usize = 32;
 
 /// What is to be verified, and how.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -61,6 +61,8 @@ pub struct Job {
     pub request: Request,
     /// Where progress is written down; without it nothing can be resumed.
     pub state: Option<PathBuf>,
+    /// Keys of objects that are read even where the sample does not have them.
+    pub again: HashSet<String>,
 }
 
 /// Verifies. What is found is noted in the repository, where it can be written.
@@ -78,8 +80,9 @@ pub fn run(job: &Job, progress: &Progress) -> Result<RepoReport> {
     let needed = job.request.server.as_deref().map(|server| backups::needed_packs(repository, &inspection, server)).transpose()?;
     let all = objects::list(repository, &inspection, job.request.server.as_deref(), needed.as_ref())?;
     let noted = repository.damaged_packs()?;
-    let wanted = wanted(&all, &progressed, &noted);
-    progress.expect(all.iter().filter(|item| is_chosen(item, &progressed, &noted)).map(|item| item.bytes).sum());
+    let chosen: Vec<&Item> = all.iter().filter(|item| job.again.contains(&item.key) || is_chosen(item, &progressed, &noted)).collect();
+    let wanted = wanted(&chosen, &progressed);
+    progress.expect(chosen.iter().map(|item| item.bytes).sum());
     progress.done(progressed.found.checked.bytes);
     let threads = job.request.parallel.unwrap_or(2).max(1);
     for round in wanted.chunks(OBJECTS_A_ROUND) {
@@ -104,9 +107,9 @@ fn is_chosen(item: &Item, progressed: &Progressed, noted: &HashSet<RandomId>) ->
 }
 
 /// What is still to be read: also what came since, wherever its key is.
-fn wanted<'a>(all: &'a [Item], progressed: &Progressed, noted: &HashSet<RandomId>) -> Vec<&'a Item> {
+fn wanted<'a>(chosen: &[&'a Item], progressed: &Progressed) -> Vec<&'a Item> {
     let done = |item: &Item| progressed.after.as_ref().is_some_and(|after| item.key <= *after) && item.modified < progressed.started;
-    all.iter().filter(|item| is_chosen(item, progressed, noted) && !done(item)).collect()
+    chosen.iter().filter(|item| !done(item)).copied().collect()
 }
 
 fn conclude(job: &Job, inspection: &Inspection, all: &[Item], progressed: Progressed, begun: Timestamp) -> Result<RepoReport> {

@@ -127,6 +127,7 @@ pub(super) fn look(
         let mut checker = inspection.checker();
         while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
             let is_over = failed.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+            progress.pace(item.bytes);
             let looked = if progress.check().is_err() { Err(stopped()) } else { one(repository, &mut checker, item, &mut found) };
             if is_over {
                 break;

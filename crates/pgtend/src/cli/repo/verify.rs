@@ -16,6 +16,7 @@ use pgtend_model::backup::repo_report::{BackupCheck, BackupState, RepoReport};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_model::verify::Verdict;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ impl Verify {
         // A directory alone has no configuration that would name a place for state.
         let has_directory = directory.components().count() > 1;
         let state = self.state.clone().or_else(|| has_directory.then(|| progress_file(&directory, &name)));
-        let job = Job { repository, name, request: self.request(global), state };
+        let job = Job { repository, name, request: self.request(global), state, again: HashSet::new() };
         let progress = Progress::new(0);
         let seen = progress.clone();
         let work = blocking(move || run(&job, &progress));

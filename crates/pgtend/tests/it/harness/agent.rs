@@ -1,6 +1,7 @@
 //! The real `pgtend agent` over a test's servers: its configuration, its socket, its end.
 
 use super::Cluster;
+use super::account::Account;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -16,6 +17,7 @@ pub struct AgentBuilder {
     servers: String,
     rest: String,
     socket: Option<PathBuf>,
+    account: Option<Account>,
 }
 
 impl AgentBuilder {
@@ -47,10 +49,17 @@ impl AgentBuilder {
         self
     }
 
+    /// Runs it as the user that servers run as, who may not read everything.
+    #[must_use]
+    pub fn as_servers_user(mut self) -> Self {
+        self.account = Some(Account::for_servers());
+        self
+    }
+
     /// Starts it and waits until its socket answers.
     pub async fn start(self) -> Agent {
         let directory = tempfile::Builder::new().prefix("pgtend-agent-").tempdir().unwrap();
-        let agent = Agent { directory, child: None, text: self.servers, rest: self.rest, socket: self.socket };
+        let agent = Agent { directory, child: None, text: self.servers, rest: self.rest, socket: self.socket, account: self.account };
         agent.write_config("");
         agent.started().await
     }
@@ -63,12 +72,13 @@ pub struct Agent {
     text: String,
     rest: String,
     socket: Option<PathBuf>,
+    account: Option<Account>,
 }
 
 impl Agent {
     /// An agent to be described before it starts.
     pub fn builder() -> AgentBuilder {
-        AgentBuilder { servers: String::new(), rest: String::new(), socket: None }
+        AgentBuilder { servers: String::new(), rest: String::new(), socket: None, account: None }
     }
 
     /// An agent beside this cluster, which it calls `main`.
@@ -99,10 +109,23 @@ impl Agent {
     /// Starts it after it ended.
     pub async fn start_again(&mut self) {
         let log = File::options().create(true).append(true).open(self.directory.path().join("agent.log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgtend"));
+        let mut command = self.command();
         command.arg("agent").arg("--config").arg(self.config_file()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         self.wait_for("the socket", async |agent| agent.try_get("/api/v1/health/live").await.is_some()).await;
+    }
+
+    /// The program, as whom it shall run.
+    fn command(&self) -> Command {
+        let program = Path::new(env!("CARGO_BIN_EXE_pgtend"));
+        let Some(account) = self.account else { return Command::new(program) };
+        // That user cannot reach where programs are built.
+        let copy = self.directory.path().join("pgtend");
+        fs::hard_link(program, &copy).or_else(|_| fs::copy(program, &copy).map(|_| ())).unwrap();
+        for path in [self.directory.path(), &self.config_file()] {
+            account.own(path);
+        }
+        account.command(&copy, self.directory.path())
     }
 
     /// Where it keeps what it remembers.
