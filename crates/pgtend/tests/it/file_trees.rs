@@ -190,7 +190,7 @@ async fn an_agent_without_root_names_what_it_may_not_read_and_keeps_the_rest() {
         tree.display()
     );
     let cluster = Cluster::start(15).await;
-    let agent = Agent::builder().server("main", &cluster.dsn(), "").config(&config).as_servers_user().start().await;
+    let agent = Agent::builder().server("main", &cluster.dsn(), "").config(&config).by_servers_user().start().await;
     let pgtend = |arguments: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_pgtend"))
             .arg("--socket")

@@ -51,7 +51,7 @@ impl AgentBuilder {
 
     /// Runs it as the user that servers run as, who may not read everything.
     #[must_use]
-    pub fn as_servers_user(mut self) -> Self {
+    pub fn by_servers_user(mut self) -> Self {
         self.account = Some(Account::for_servers());
         self
     }
