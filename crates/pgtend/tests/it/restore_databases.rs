@@ -19,10 +19,11 @@ async fn two_databases() -> Ground {
     }
     ground.cluster.psql("create database fleeting").await;
     ground.cluster.psql("drop database fleeting").await;
-    let load = |name: &'static str| {
-        ground.cluster.client("pgbench").args(["-n", "-c", "2", "-T", "600", name]).stdout(Stdio::null()).spawn().unwrap()
+    let load = |more: &[&str]| {
+        ground.cluster.client("pgbench").args(["-n", "-c", "2", "-T", "600"]).args(more).stdout(Stdio::null()).spawn().unwrap()
     };
-    let mut loads = [load("shop"), load("archive")];
+    // Few pages of the one that is left out are to come back by replay.
+    let mut loads = [load(&["shop"]), load(&["-R", "10", "archive"])];
     ground.backup().await;
     let before = in_shop(&ground, "select count(*) from pgbench_history").await;
     let more = format!("select count(*) > {before} + 200 from pgbench_history");

@@ -11,6 +11,7 @@ use pgtend_store::repo::read::{Extents, Place as InPack, Reader};
 use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use std::sync::{Mutex, PoisonError};
 const TURN_STORED_BYTES: u64 = 4 << 20;
 /// What one thread writes before it takes the next turn, unless it is the same content again and again.
 const TURN_BYTES: u64 = 32 << 20;
+/// Less than this is written out with all else at the end.
+const WRITE_OUT_BYTES: u64 = 1 << 20;
 
 /// An extent that is to be written, and where.
 struct Piece {
@@ -45,6 +48,8 @@ pub struct Files<'a> {
     pub place: &'a Place,
     /// Who owns them.
     pub user: &'a OsUser,
+    /// Whether they are to be durable soon: then writing them out begins at once.
+    pub lasts: bool,
 }
 
 impl Files<'_> {
@@ -74,7 +79,8 @@ impl Files<'_> {
             for number in 0..workers.max(1) {
                 let (turns, failed, pieces) = (&turns, &failed, &pieces);
                 scope.spawn(move || {
-                    let mut worker = Worker { files: self, reader: extents.reader(), open: None, content: Vec::new(), progress };
+                    let mut worker =
+                        Worker { files: self, reader: extents.reader(), open: None, written: None, content: Vec::new(), progress };
                     while let Some(range) = next(turns, number) {
                         if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                             return;
@@ -209,6 +215,8 @@ struct Worker<'a> {
     files: &'a Files<'a>,
     reader: Reader,
     open: Option<(usize, File)>,
+    /// What was written of the open file in this turn.
+    written: Option<Range<u64>>,
     /// The extent that was read last.
     content: Vec<u8>,
     progress: &'a Progress,
@@ -237,7 +245,19 @@ impl Worker<'_> {
             }
         }
         self.content = content;
+        self.write_out();
         Ok(())
+    }
+
+    /// Has the kernel begin to write out what was written: otherwise all of it waits for the sync at the end. Linux does that when it is told that pages are
+    /// not needed; those that are not clean yet stay where they are.
+    fn write_out(&mut self) {
+        let (Some((_, file)), Some(range)) = (&self.open, self.written.take()) else { return };
+        let bytes = NonZeroU64::new(range.end - range.start).filter(|bytes| self.files.lasts && bytes.get() >= WRITE_OUT_BYTES);
+        if bytes.is_some() {
+            // Only sooner or later is at stake.
+            let _ = rustix::fs::fadvise(file, range.start, bytes, rustix::fs::Advice::DontNeed);
+        }
     }
 
     fn write(&mut self, piece: &Piece, content: &[u8]) -> Result<()> {
@@ -248,6 +268,8 @@ impl Worker<'_> {
         let path = self.files.path(&self.files.files[piece.file].path);
         let file = self.file(piece.file, &path)?;
         file.write_all_at(content, piece.offset).map_err(|error| unwritable(&path, &error))?;
+        let range = piece.offset..piece.offset + u64::from(piece.bytes);
+        self.written = Some(self.written.take().map_or(range.clone(), |before| before.start.min(range.start)..before.end.max(range.end)));
         self.progress.done(u64::from(piece.bytes));
         self.progress.stored(u64::from(piece.bytes));
         Ok(())
@@ -264,6 +286,7 @@ impl Worker<'_> {
 
     fn file(&mut self, index: usize, path: &Path) -> Result<&File> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != index) {
+            self.write_out();
             let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| unwritable(path, &error))?;
             self.open = Some((index, file));
         }

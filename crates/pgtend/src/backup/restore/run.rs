@@ -147,7 +147,7 @@ impl Restore {
         let extents = self.repository.extents()?;
         let data = &prepared.place.data;
         let lasts = replay.purpose != Purpose::Scratch;
-        let files = Files { files: &prepared.files, selection: &prepared.selection, place: &prepared.place, user: &self.user };
+        let files = Files { files: &prepared.files, selection: &prepared.selection, place: &prepared.place, user: &self.user, lasts };
         let unfinished = files.write(&extents, self.workers, progress, &prepared.owner.system_identifier)?;
         self.anew(prepared)?;
         if lasts && prepared.selection.is_everything() {
