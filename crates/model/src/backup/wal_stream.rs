@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind, Result, Retry};
 use crate::pgdata::Lsn;
+use crate::units::show_bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -201,6 +202,22 @@ pub struct Streaming {
     pub slot_wal_status: Option<String>,
     /// Repositories that lag behind or fail, with why.
     pub troubles: Vec<StreamTrouble>,
+}
+
+/// What is told where streaming is switched off and its slot is still there: nothing moves it on.
+pub fn left_over(slot: &str, held_bytes: Option<u64>) -> Streaming {
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let held = held_bytes.map_or_else(String::new, |bytes| format!(" ({} now)", show_bytes(bytes as f64)));
+    let error =
+        Error::new(Kind::Conflict, format!("streaming is switched off, and its slot \"{slot}\" makes the server keep all WAL{held}"))
+            .hint(format!("select pg_drop_replication_slot('{slot}'); or switch streaming on again: stream_wal = true in [backup]"));
+    Streaming {
+        state: StreamState::Off,
+        error: Some(error),
+        slot: Some(slot.to_owned()),
+        slot_held_bytes: held_bytes,
+        ..Streaming::default()
+    }
 }
 
 /// A repository that pieces do not get to.

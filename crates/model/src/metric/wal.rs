@@ -3,6 +3,7 @@
 use super::single::singles;
 use crate::backup::wal_bounds::WalPressure;
 use crate::backup::wal_status::Archiving;
+use crate::backup::wal_stream::{StreamState, Streaming};
 use crate::metric::scrape::Subject;
 
 singles! {
@@ -34,6 +35,22 @@ singles! {
     })));
     counter pgtend_wal_dropped_total, "Segments that were dropped so that the server goes on, since the agent started. Each is a gap.",
     |subject, series| series.add(&[], of(subject, |wal| int(wal.dropped_files)));
+    gauge pgtend_wal_streaming, "Whether WAL is streamed: 1 while what is flushed gets to every required repository, 0 while something stands in the way; none where it is not wanted, and on a standby.",
+    |subject, series| series.add(&[], streaming(subject).and_then(|told| match told.state {
+        StreamState::Streaming => Some(1),
+        StreamState::Starting | StreamState::Failing => Some(0),
+        StreamState::Standby | StreamState::Off => None,
+    }));
+    gauge pgtend_wal_streaming_lag_bytes, "WAL on the server's disk that is not in every required repository yet, in bytes: what would be lost with the machine.",
+    |subject, series| series.add(&[], streaming(subject).and_then(|told| told.lag_bytes).and_then(int));
+    gauge pgtend_wal_streaming_lag_seconds, "Since when not all WAL is in every required repository: what would be lost with the machine.",
+    |subject, series| series.add(&[], streaming(subject).and_then(|told| told.lag_seconds));
+    counter pgtend_wal_streamed_pieces_total, "Pieces of segments that were stored since the agent started.",
+    |subject, series| series.add(&[], streaming(subject).and_then(|told| int(told.pieces)));
+    counter pgtend_wal_streamed_stored_bytes, "Bytes that these pieces took in all repositories.",
+    |subject, series| series.add(&[], streaming(subject).and_then(|told| int(told.stored_bytes)));
+    gauge pgtend_wal_slot_held_bytes, "WAL that the server keeps for the slot of streaming, in bytes. Also while streaming is switched off and its slot is still there.",
+    |subject, series| series.add(&[], streaming(subject).and_then(|told| told.slot_held_bytes).and_then(int));
     gauge pgtend_wal_gaps { repository }, "Gaps in the WAL of this server in the repository, as of the last look, every ten minutes.",
     |subject, series| for gaps in subject.view.wal.iter().flat_map(|wal| &wal.gaps) {
         series.add(&[&gaps.repository], int(gaps.gaps));
@@ -46,6 +63,10 @@ singles! {
 
 fn of(subject: &Subject<'_>, figure: fn(&Archiving) -> Option<i64>) -> Option<i64> {
     subject.view.wal.as_deref().and_then(figure)
+}
+
+fn streaming<'a>(subject: &'a Subject<'_>) -> Option<&'a Streaming> {
+    subject.view.wal.as_deref()?.streaming.as_ref()
 }
 
 fn int(value: u64) -> Option<i64> {

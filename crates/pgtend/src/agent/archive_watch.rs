@@ -6,7 +6,7 @@ use crate::wal::{Archived, Service, Waiting, catching_up, status};
 use jiff::Timestamp;
 use pgtend_model::backup::wal_bounds::{WalBounds, WalPressure, pressure};
 use pgtend_model::backup::wal_status::{Archiving, RepositoryGaps};
-use pgtend_model::backup::wal_stream::Streaming;
+use pgtend_model::backup::wal_stream::{StreamState, Streaming};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ struct Seen {
     pressure: WalPressure,
     gaps: Vec<RepositoryGaps>,
     gaps_at: Option<Instant>,
+    left_over_told: bool,
 }
 
 /// Looks until the agent ends. Does nothing where nothing is archived.
@@ -111,10 +112,13 @@ fn look(agent: &Agent, seen: &mut HashMap<String, Seen>) {
             seen.gaps_at = Some(Instant::now());
             seen.gaps = gaps(service, &agent.backups().filed(&name), &data);
         }
-        let told = tell(&archived, &data, &bounds, agent.streams().told(&name), seen);
+        let server = agent.servers().into_iter().find(|server| server.name() == name);
+        let streaming = server.as_ref().and_then(|server| agent.streaming(server));
+        left_over(&name, streaming.as_ref(), &mut seen.left_over_told);
+        let told = tell(&archived, &data, &bounds, streaming, seen);
         alarm(&name, &told, seen.pressure, bounds.drops);
         seen.pressure = told.pressure;
-        let Some(server) = agent.servers().into_iter().find(|server| server.name() == name) else { continue };
+        let Some(server) = server else { continue };
         server.update(|view| view.wal = Some(Arc::new(told)));
     }
     service.settle();
@@ -189,6 +193,15 @@ fn gaps(service: &Service, server: &str, data: &Path) -> Vec<RepositoryGaps> {
         RepositoryGaps { repository: repository.repository, gaps, broken: repository.broken_by.is_some() }
     });
     told.collect()
+}
+
+/// Says once that the slot of streaming is still there though nobody streams.
+fn left_over(server: &str, streaming: Option<&Streaming>, was_told: &mut bool) {
+    let off = streaming.filter(|streaming| streaming.state == StreamState::Off);
+    if let (Some(error), false) = (off.and_then(|streaming| streaming.error.as_ref()), *was_told) {
+        tracing::warn!(server, hint = error.hint, "{}", error.what);
+    }
+    *was_told = off.is_some();
 }
 
 /// Says once what changed.

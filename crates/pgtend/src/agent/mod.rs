@@ -32,6 +32,7 @@ pub use settings::Settings;
 
 use crate::wal::Service;
 use arc_swap::ArcSwap;
+use pgtend_model::backup::wal_stream::Streaming;
 use pgtend_model::config::Effective;
 use pgtend_model::document::Known;
 use pgtend_model::error::{Error, Kind, Result};
@@ -203,9 +204,9 @@ impl Agent {
         self.0.archive.as_deref()
     }
 
-    /// The streaming of all servers' WAL.
-    pub fn streams(&self) -> &streaming::Streams {
-        &self.0.streams
+    /// How the streaming of a server's WAL goes; none where it is not wanted, and no slot of it is left.
+    pub fn streaming(&self, server: &Server) -> Option<Streaming> {
+        self.0.streams.told(server.name()).or_else(|| self.0.streams.left_over(&server.view()))
     }
 
     /// The configuration in force.

@@ -4,8 +4,9 @@ use super::settings::Settings;
 use super::tasks::Tasks;
 use crate::wal::Service;
 use crate::wal::streaming::{Stream, Told};
-use pgtend_model::backup::wal_stream::Streaming;
+use pgtend_model::backup::wal_stream::{Streaming, left_over, slot_name};
 use pgtend_model::config::{Backup, Effective};
+use pgtend_model::view::View;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,17 @@ impl Streams {
         let (interval, slot) = (config.stream_interval, config.stream_slot.clone());
         let stream = Stream { server, filed, data, target, limits, interval, slot, service, told, ends };
         self.0.tasks.spawn(name, stream.run());
+    }
+
+    /// What a server still keeps for streaming that is switched off, as far as it was looked.
+    pub fn left_over(&self, view: &View) -> Option<Streaming> {
+        if self.0.config.stream_wal {
+            return None;
+        }
+        let name = self.0.config.stream_slot.clone().unwrap_or_else(|| slot_name(&view.name));
+        let slots = view.readings.slots.current().ok()?;
+        let slot = slots.rows.iter().find(|slot| *slot.slot_name == *name && &*slot.slot_type == "physical" && !slot.active)?;
+        Some(left_over(&name, slot.retained_bytes.and_then(|bytes| u64::try_from(bytes).ok())))
     }
 
     /// How it goes; none for a server that is not streamed.

@@ -36,7 +36,7 @@ async fn show(State(api): State<Api>, Params(which): Params<Which>) -> std::resu
                 server: server.name().to_owned(),
                 archiving: Archiving {
                     // As of now: seconds are what it is about.
-                    streaming: agent.streams().told(server.name()),
+                    streaming: agent.streaming(server),
                     ..view.wal.as_deref().cloned().unwrap_or_default()
                 },
                 repositories: status::look(service.places(), &agent.backups().filed(server.name()), data),

@@ -33,6 +33,11 @@ pub fn survey(user: &OsUser, layout: &Layout) -> Result<Archiving> {
     Ok(Archiving { command: archive_command(&program(user, layout)?, &layout.wal_socket()), found: configured(&layout.data()) })
 }
 
+/// Whether PostgreSQL hands its WAL to pgtend, by its files.
+pub fn comes_here(data: &Path) -> bool {
+    configured(data).is_some_and(|command| command.contains("wal push"))
+}
+
 /// The program that PostgreSQL's user can run: this one, or a copy where the way to this one is closed to it.
 fn program(user: &OsUser, layout: &Layout) -> Result<PathBuf> {
     let own = own_program()?;

@@ -30,6 +30,8 @@ pub fn effective(ground: &Ground, place: &Place, api: Listen, metrics: Listen) -
     config.backup.repository = vec![archiving::repository(&ground.layout)];
     config.backup.scratch_directory = Some(ground.layout.scratch());
     config.backup.wal_socket = Some(ground.layout.wal_socket());
+    // Where another tool archives it would take a slot, which nobody asked for.
+    config.backup.stream_wal = archiving::comes_here(&ground.layout.data());
     Ok(config)
 }
 

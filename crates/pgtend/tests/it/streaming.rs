@@ -224,3 +224,141 @@ async fn pieces_go_when_their_segment_is_whole() {
     }
     assert!(ground.pieces().len() <= 66, "{}", ground.pieces().len());
 }
+
+#[tokio::test]
+async fn a_killed_agent_goes_on_and_nothing_that_was_there_is_lost() {
+    let mut ground = Ground::archiving(15).await;
+    ground.cluster.pgbench(&["-i", "-s", "2", "-q"]).await;
+    ground.cluster.psql("create table t (n int)").await;
+    ground.backup();
+    let mut load = ground.cluster.client("pgbench").args(["-c", "2", "-T", "60"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    for number in 1..=5 {
+        ground.cluster.psql(&format!("insert into t values ({number})")).await;
+        ground.streamed().await;
+        ground.agent.kill();
+        ground.agent.start_again().await;
+    }
+    ground.cluster.psql("insert into t values (6)").await;
+    let lsn = ground.streamed().await;
+    ground.lose_the_machine().await;
+    let _ended_with_the_server = load.wait().await;
+    let (told, data) = ground.restore("back");
+    assert_eq!(ground.ask(&data, "select count(*) from t"), "6", "{told:#}");
+    let covered: Lsn = told["covered_to"].as_str().unwrap().parse().unwrap();
+    assert!(covered >= lsn, "{told:#}");
+}
+
+/// Waits until streaming says why it does not go.
+async fn complaint(ground: &Ground) -> (String, String) {
+    let fails = |streaming: &Value| streaming["state"] == "failing";
+    let told = ground.agent.wait_until("/api/v1/wal", "/servers/0/archiving/streaming", fails).await;
+    let text = |name: &str| told["error"][name].as_str().unwrap_or_default().to_owned();
+    (text("what"), text("hint"))
+}
+
+#[tokio::test]
+async fn a_slot_that_somebody_else_uses_is_told_and_streaming_goes_on_when_it_is_free() {
+    let cluster = Cluster::start(15).await;
+    cluster.psql("select pg_create_physical_replication_slot('pgtend_main', true)").await;
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut receiver = cluster.client("pg_receivewal").args(["-S", "pgtend_main", "-D"]).arg(dir.path()).spawn().unwrap();
+    cluster.wait_for("select active from pg_replication_slots").await;
+    let ground = Ground::over(Archive::new(), cluster, STREAMS).await;
+    let (what, hint) = complaint(&ground).await;
+    assert!(what.contains("the slot \"pgtend_main\" is used by somebody else: server process"), "{what}");
+    assert!(hint.contains("pg_stat_replication"), "{hint}");
+    let status = ground.pgtend(&["wal", "status"]);
+    assert_eq!(status.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&status.stdout).contains("is used by somebody else"), "{}", String::from_utf8_lossy(&status.stdout));
+    receiver.kill().await.unwrap();
+    ground.streamed().await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_make_a_slot_is_told_what_to_grant() {
+    let cluster = Cluster::start(15).await;
+    cluster.psql("create role watcher login; grant pg_monitor to watcher").await;
+    let archive = Archive::new();
+    let dsn = cluster.dsn().replace("user=postgres", "user=watcher");
+    assert!(dsn.contains("watcher"), "{dsn}");
+    let config = format!(
+        "[backup]\nwal_socket = \"{}\"\nschedule = \"off\"\n{STREAMS}\n[[backup.repository]]\npath = \"{}\"",
+        archive.socket().display(),
+        archive.repository().display()
+    );
+    let data = format!("data_directory = \"{}\"", cluster.data_directory().display());
+    let agent = Agent::builder().server("main", &dsn, &data).config(&config).start().await;
+    let ground = Ground { archive, cluster, agent, dir: tempfile::tempdir().unwrap() };
+    let (what, hint) = complaint(&ground).await;
+    assert!(what.contains("the role \"watcher\" may not keep it by a slot"), "{what}");
+    assert!(hint.starts_with("ALTER ROLE \"watcher\" REPLICATION"), "{hint}");
+    let doctor = ground.pgtend(&["backup", "doctor", "--format", "json"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("WAL is not streamed"), "{}", String::from_utf8_lossy(&doctor.stdout));
+    ground.cluster.psql("alter role watcher replication").await;
+    ground.streamed().await;
+}
+
+#[tokio::test]
+async fn a_slot_that_lost_its_wal_leaves_a_gap_and_streaming_starts_anew() {
+    let mut ground = Ground::by_slot(15, "").await;
+    ground.backup();
+    ground.streamed().await;
+    ground.agent.kill();
+    ground.cluster.psql("alter system set max_slot_wal_keep_size = '16MB'").await;
+    ground.cluster.psql("select pg_reload_conf()").await;
+    for _ in 0..12 {
+        switch(&ground.cluster).await;
+    }
+    ground.cluster.psql("checkpoint").await;
+    ground.cluster.wait_for("select wal_status = 'lost' from pg_replication_slots").await;
+    ground.cluster.psql("alter system reset max_slot_wal_keep_size").await;
+    ground.cluster.psql("select pg_reload_conf()").await;
+    ground.agent.start_again().await;
+    ground.streamed().await;
+    assert!(ground.agent.log().contains("the slot lost WAL that was not in the repository yet"), "{}", ground.agent.log());
+    switch(&ground.cluster).await;
+    ground.streamed().await;
+    let broken = |status: &Value| !status.is_null();
+    ground.agent.wait_until("/api/v1/wal", "/servers/0/repositories/0/broken_by", broken).await;
+    // A new backup, and the present can be reached again.
+    ground.cluster.psql("create table t as select 7 as n").await;
+    ground.backup();
+    ground.streamed().await;
+    ground.lose_the_machine().await;
+    let (_, data) = ground.restore("back");
+    assert_eq!(ground.ask(&data, "select n from t"), "7");
+}
+
+#[tokio::test]
+async fn the_slot_of_streaming_that_was_switched_off_is_told() {
+    let cluster = Cluster::start(15).await;
+    cluster.psql("select pg_create_physical_replication_slot('pgtend_main', true)").await;
+    let ground = Ground::over(Archive::new(), cluster, "").await;
+    let off = |streaming: &Value| streaming["state"] == "off";
+    let told = ground.agent.wait_until("/api/v1/wal", "/servers/0/archiving/streaming", off).await;
+    assert!(told["error"]["hint"].as_str().unwrap().contains("pg_drop_replication_slot('pgtend_main')"), "{told:#}");
+    ground.agent.wait_for("it is in the log", async |agent| agent.log().contains("streaming is switched off, and its slot")).await;
+}
+
+#[tokio::test]
+async fn a_repository_that_is_away_gets_everything_when_it_is_back() {
+    let mut ground = Ground::by_slot(15, "").await;
+    ground.cluster.psql("create table t (n int)").await;
+    ground.backup();
+    ground.streamed().await;
+    let away = ground.archive.repository().with_extension("away");
+    fs::rename(ground.archive.repository(), &away).unwrap();
+    fs::write(ground.archive.repository(), "").unwrap();
+    ground.cluster.psql("insert into t values (1)").await;
+    let name = switch(&ground.cluster).await;
+    complaint(&ground).await;
+    ground.cluster.wait_for("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn) >= 16777216 from pg_replication_slots").await;
+    fs::remove_file(ground.archive.repository()).unwrap();
+    fs::rename(&away, ground.archive.repository()).unwrap();
+    ground.streamed().await;
+    assert!(ground.archive.segments().contains(&name));
+    ground.lose_the_machine().await;
+    let (_, data) = ground.restore("back");
+    assert_eq!(ground.ask(&data, "select count(*) from t"), "1");
+}

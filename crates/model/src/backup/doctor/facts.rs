@@ -1,5 +1,6 @@
 //! What is known when the doctor decides. What could not be found out says why.
 
+use crate::backup::wal_stream::Streaming;
 use crate::backup::{BackupHead, Label};
 use crate::error::Error;
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,8 @@ pub struct Facts {
     pub asked: Asked<ServerFacts>,
     /// Its data directory, where it is on this machine.
     pub data_directory: Option<Asked<FileFacts>>,
+    /// How the streaming of its WAL goes; none where it is not wanted.
+    pub streaming: Option<Streaming>,
     /// This machine.
     pub host: HostFacts,
     /// Whether logical backups are taken on schedule.

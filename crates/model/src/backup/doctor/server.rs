@@ -1,7 +1,9 @@
 //! What the server says: connection, credentials, rights, archiving.
 
-use super::checks::{fail, failed, ok, time, unknown, warn};
+use super::checks::{bytes, fail, failed, ok, time, unknown, warn};
 use super::{Check, Facts, ServerFacts};
+use crate::backup::wal_stream::StreamState;
+use crate::units::show_seconds;
 use jiff::SignedDuration;
 
 /// A password that ends sooner is told.
@@ -28,6 +30,7 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     checks.push(credentials(name, server, facts));
     checks.extend(privileges(name, server, facts, major));
     checks.push(archiving(name, server, facts));
+    checks.extend(streaming(name, facts));
     checks.push(connections(name, server, facts));
     checks.push(clock("server_clock", name, "the server's clock", server.clock_ahead));
     checks
@@ -125,16 +128,37 @@ fn archiving(name: &str, server: &ServerFacts, facts: &Facts) -> Check {
             "`pgtend wal status` and the server's log say why",
         );
     }
+    let by_slot = facts.streaming.as_ref().is_some_and(|told| told.state == StreamState::Streaming && told.slot.is_some());
     match server.archive_mode.as_str() {
         "off" if server.in_recovery => ok(id, name, "a standby: its primary archives"),
+        "off" if by_slot => ok(id, name, "archive_mode is off: streaming brings the WAL, which a slot keeps until then"),
         "off" => warn(id, name, "archive_mode is off: a backup can be restored, but not rolled forward to any moment after it", fix),
         _ if facts.data_directory.is_none() => ok(id, name, format!("archive_command is set: {}", server.archiver)),
         _ if server.archiver.is_empty() || server.archiver == "(disabled)" => {
             fail(id, name, "archive_mode is on and archive_command is empty: PostgreSQL keeps all WAL until its disk is full", fix)
         }
+        _ if by_slot => ok(id, name, "another tool archives; for pgtend, a slot keeps the WAL and streaming brings it"),
         _ if !server.archiver.contains("wal push") => warn(id, name, format!("archive_command is not pgtend's: {}", server.archiver), fix),
         mode => ok(id, name, format!("archive_mode is {mode}, and WAL is handed to pgtend")),
     }
+}
+
+/// What would be lost with the machine, where streaming is wanted or was.
+fn streaming(name: &str, facts: &Facts) -> Option<Check> {
+    let id = "streaming";
+    let told = facts.streaming.as_ref()?;
+    let held = told.slot_held_bytes.map(|held| format!("; its slot keeps {}", bytes(held))).unwrap_or_default();
+    let seconds = told.lag_seconds.map_or_else(|| "an unknown time".to_owned(), show_seconds);
+    Some(match (told.state, &told.error) {
+        (StreamState::Failing, Some(error)) => {
+            let place = if error.place.is_empty() { String::new() } else { format!(" ({})", error.place) };
+            fail(id, name, format!("WAL is not streamed: {}{place}{held}", error.what), error.hint.clone())
+        }
+        (StreamState::Off, Some(error)) => warn(id, name, error.what.clone(), error.hint.clone()),
+        (StreamState::Standby, _) => ok(id, name, "a standby: its primary's WAL is streamed where the primary is"),
+        (StreamState::Streaming, _) => ok(id, name, format!("what was written in the last {seconds} would be lost with the machine{held}")),
+        _ => unknown(id, name, "streaming has not begun yet", "look again in a moment; `pgtend wal status` tells how it goes"),
+    })
 }
 
 fn connections(name: &str, server: &ServerFacts, facts: &Facts) -> Check {

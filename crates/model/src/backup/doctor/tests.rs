@@ -83,6 +83,7 @@ fn healthy() -> Facts {
         server: "main".into(),
         role: "keeper".into(),
         asked: Ok(server),
+        streaming: None,
         data_directory: Some(Ok(file("/var/lib/postgresql/15/main", 0o700))),
         host,
         logical: true,

@@ -36,6 +36,7 @@ pub async fn doctor(agent: &Agent, server: &Server) -> Result<Report> {
         role: settings.target.user().to_owned(),
         asked,
         data_directory,
+        streaming: agent.streaming(server),
         host,
         logical: logical.schedule != cron::OFF,
         jobs: logical.jobs as u64,

@@ -9,6 +9,7 @@ mod whole;
 
 pub use told::Told;
 
+use super::pushing::ready;
 use super::service::Service;
 use crate::blocking::blocking;
 use pgtend_model::backup::wal_stream::{Keeper, Slot, SlotStep, StreamTrouble, check, keeper, slot_step};
@@ -125,7 +126,7 @@ impl Stream {
         let source = Arc::new(blocking(move || Source::open(&filed, &data, identifier)).await?);
         let open = Segment::holding(at.timeline, at.flushed, source.size()).number;
         let (slot, next) = match keeper(&keeping, &self.server, self.slot.as_deref()) {
-            Keeper::Archiver => (None, open),
+            Keeper::Archiver => (None, self.first_waiting(&source).map_or(open, |first| first.min(open))),
             Keeper::Slot(name) => {
                 let found = session.slot(&name).await?;
                 let step = slot_step(&keeping, &name, found.as_ref())?;
@@ -137,6 +138,12 @@ impl Stream {
         let whole = Turn::new(Whole::new(&self.server, Arc::clone(&self.service), slot.is_some(), next));
         let pieces = self.service.places().all().iter().map(|_| Turn::new(Pieces::default())).collect();
         Ok(Stretch { session, source, slot, slot_looked_at: Instant::now(), whole, pieces })
+    }
+
+    /// The first full segment that `archive_command` has not brought yet.
+    fn first_waiting(&self, source: &Source) -> Option<u64> {
+        let names = ready(&self.data).unwrap_or_default();
+        names.iter().filter_map(|name| Segment::of_name(name, source.size())).map(|segment| segment.number).min()
     }
 
     /// Makes the slot, or takes it as it is; with the first segment that it keeps, or should have kept.
