@@ -1,6 +1,5 @@
 //! What damage costs: each backup with its files and the WAL from it on.
 
-use super::Request;
 use super::objects::{Item, What};
 use crate::wal::open_piece;
 use pgtend_model::backup::repo_report::{Damage, DamageKind, RepoReport, Unchecked, check_backup, lost_backup, sound_wal};
@@ -35,7 +34,7 @@ pub(super) fn needed_packs(repository: &Repository, inspection: &Inspection, ser
 pub(super) fn check(
     repository: &Repository,
     inspection: &Inspection,
-    request: &Request,
+    heads: Vec<Head>,
     lost: &HashSet<[u8; 32]>,
     wal: &[&Item],
     damaged_wal: &[String],
@@ -44,7 +43,7 @@ pub(super) fn check(
     let is_lost = |id: &[u8; 32]| lost.contains(id) || !inspection.knows(id);
     let damaged: HashSet<&str> = damaged_wal.iter().map(String::as_str).collect();
     let mut known: BTreeMap<(String, String), Known> = BTreeMap::new();
-    for (server, label, key) in heads(repository, request.server.as_deref())? {
+    for (server, label, key) in heads {
         report.checked.documents += 2;
         let head: BackupHead = match repository.get_document(&key) {
             Ok(head) => head,
@@ -76,8 +75,11 @@ pub(super) fn check(
     documents(repository, report)
 }
 
-/// Server, label and key of every head.
-fn heads(repository: &Repository, server: Option<&str>) -> Result<Vec<(String, Label, String)>> {
+/// Server, label and key of a backup's head.
+pub(super) type Head = (String, Label, String);
+
+/// All that are there now.
+pub(super) fn heads(repository: &Repository, server: Option<&str>) -> Result<Vec<Head>> {
     let below = server.map_or_else(|| "backups".to_owned(), |server| format!("backups/{server}"));
     let parse = |key: &str| {
         let parts: Vec<&str> = key.split('/').collect();

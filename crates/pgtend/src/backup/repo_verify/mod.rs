@@ -9,6 +9,7 @@ mod state;
 pub use state::{last_report, progress_file, remember};
 
 use super::progress::{Phase, Progress};
+use backups::Head;
 use jiff::Timestamp;
 use objects::{Found, Item, What};
 use pgtend_model::backup::repo_report::{
@@ -76,6 +77,8 @@ pub fn run(job: &Job, progress: &Progress) -> Result<RepoReport> {
     let rebuilt = job.request.rebuild_index.then(|| rebuild(repository, begun, progress)).transpose()?;
     let before = if job.request.resume { state::read(job, repository)? } else { None };
     let mut progressed = before.unwrap_or_else(|| Progressed::new(repository, &job.request, begun));
+    // A backup that is published from here on is the next verification's: the indexes and the WAL that are looked at do not tell of it.
+    let heads = backups::heads(repository, job.request.server.as_deref())?;
     let inspection = repository.inspect()?;
     let needed = job.request.server.as_deref().map(|server| backups::needed_packs(repository, &inspection, server)).transpose()?;
     let all = objects::list(repository, &inspection, job.request.server.as_deref(), needed.as_ref())?;
@@ -91,7 +94,7 @@ pub fn run(job: &Job, progress: &Progress) -> Result<RepoReport> {
         progressed.after = round.last().map(|item| item.key.clone());
         state::write(job, &progressed)?;
     }
-    let report = conclude(job, &inspection, &all, progressed, begun)?;
+    let report = conclude(job, &inspection, heads, &all, progressed, begun)?;
     state::forget(job);
     Ok(RepoReport { rebuilt, ..report })
 }
@@ -112,7 +115,14 @@ fn wanted<'a>(chosen: &[&'a Item], progressed: &Progressed) -> Vec<&'a Item> {
     chosen.iter().filter(|item| !done(item)).copied().collect()
 }
 
-fn conclude(job: &Job, inspection: &Inspection, all: &[Item], progressed: Progressed, begun: Timestamp) -> Result<RepoReport> {
+fn conclude(
+    job: &Job,
+    inspection: &Inspection,
+    heads: Vec<Head>,
+    all: &[Item],
+    progressed: Progressed,
+    begun: Timestamp,
+) -> Result<RepoReport> {
     let repository = &job.repository;
     let mut found = progressed.found;
     found.missing = still_missing(repository, &found.missing)?;
@@ -147,7 +157,7 @@ fn conclude(job: &Job, inspection: &Inspection, all: &[Item], progressed: Progre
     let wrong: HashSet<_> = found.wrong.iter().copied().collect();
     let lost = inspection.lost(&wrong, &found.missing);
     let wal: Vec<&Item> = all.iter().filter(|item| !item.is_pack()).collect();
-    backups::check(repository, inspection, &job.request, &lost, &wal, &found.damaged_wal, &mut report)?;
+    backups::check(repository, inspection, heads, &lost, &wal, &found.damaged_wal, &mut report)?;
     if found.unindexed_packs > 0 {
         report.notices.push(format!(
             "{} packs have extents that no index tells of: a backup that goes on, or was cut short; --rebuild-index brings them in",
