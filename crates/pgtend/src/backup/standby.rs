@@ -99,3 +99,32 @@ async fn finish_segment_at(peer: &Target, standby: &Facts, application_name: &st
     session.close().await;
     asked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pgtend_store::repo::keys::Access;
+    use pgtend_store::repo::storage::Directory;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_backup_that_begins_before_archiving_did_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Arc::new(Directory::make(&dir.path().join("repository")).unwrap());
+        let repository = Repository::create(storage, &Access::Plain, jiff::Timestamp::now()).unwrap();
+        let owner = WalOwner { server: "main".into(), system_identifier: "1".into() };
+        let size = SegmentSize::new(16 << 20).unwrap();
+        let segment = |number| Segment { timeline: 1, number };
+        let is_there = |number| wal_is_there(&repository, &owner, segment(number), size);
+        // Nothing has come yet: it may come.
+        assert!(is_there(5).is_ok());
+        repository.push_wal(&owner, &segment(100).name(size), b"x", 1).unwrap();
+        assert!(is_there(100).is_ok() && is_there(101).is_ok());
+        // What is brought at once comes in any order.
+        assert!(is_there(99).is_ok());
+        let error = is_there(5).unwrap_err();
+        assert!(error.what.contains("begins in 000000010000000000000005") && error.hint.contains("CHECKPOINT on the primary"), "{error}");
+        // Another timeline says nothing.
+        assert!(wal_is_there(&repository, &owner, Segment { timeline: 2, number: 5 }, size).is_ok());
+    }
+}
