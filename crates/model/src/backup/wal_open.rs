@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub const MOST_PIECES: usize = 64;
 
 /// A record that a crash cut off was not longer than this; one that was is taken for somebody else's WAL.
-const MOST_CUT_OFF_BYTES: usize = 1 << 20;
+const MOST_CUT_OFF_BYTES: u32 = 1 << 20;
 
 /// What is there of the open segment in pieces, beside what the server has there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,12 @@ pub enum Standing {
 /// record that is complete (`XLogBackgroundFlush`, `FinishWalRecovery`). What was committed is complete.
 pub fn standing(there: &[u8], own: &[u8]) -> Standing {
     let same = there.iter().zip(own).take_while(|(there, own)| there == own).count();
-    match there.len() - same {
+    differs(u32::try_from(there.len() - same).unwrap_or(u32::MAX))
+}
+
+/// The same, of which it is only known how many bytes at the end may differ.
+pub const fn differs(bytes: u32) -> Standing {
+    match bytes {
         0 => Standing::Same,
         1..=MOST_CUT_OFF_BYTES => Standing::CutOff,
         _ => Standing::Foreign,

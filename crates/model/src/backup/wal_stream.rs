@@ -204,13 +204,17 @@ pub struct Streaming {
     pub troubles: Vec<StreamTrouble>,
 }
 
-/// What is told where streaming is switched off and its slot is still there: nothing moves it on.
+/// What is told where a slot of streaming is still there that is not used, because it is switched off or has another one: nothing moves it on.
 pub fn left_over(slot: &str, held_bytes: Option<u64>) -> Streaming {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let held = held_bytes.map_or_else(String::new, |bytes| format!(" ({} now)", show_bytes(bytes as f64)));
-    let error =
-        Error::new(Kind::Conflict, format!("streaming is switched off, and its slot \"{slot}\" makes the server keep all WAL{held}"))
-            .hint(format!("select pg_drop_replication_slot('{slot}'); or switch streaming on again: stream_wal = true in [backup]"));
+    let error = Error::new(
+        Kind::Conflict,
+        format!("streaming does not use its slot \"{slot}\" any more, and that makes the server keep all WAL{held}"),
+    )
+    .hint(format!(
+        "select pg_drop_replication_slot('{slot}'); or let streaming use it again: stream_wal = true, stream_slot = \"{slot}\" in [backup]"
+    ));
     Streaming {
         state: StreamState::Off,
         error: Some(error),

@@ -195,13 +195,14 @@ fn gaps(service: &Service, server: &str, data: &Path) -> Vec<RepositoryGaps> {
     told.collect()
 }
 
-/// Says once that the slot of streaming is still there though nobody streams.
+/// Says once that a slot of streaming is still there that nothing moves on.
 fn left_over(server: &str, streaming: Option<&Streaming>, was_told: &mut bool) {
-    let off = streaming.filter(|streaming| streaming.state == StreamState::Off);
-    if let (Some(error), false) = (off.and_then(|streaming| streaming.error.as_ref()), *was_told) {
+    // What fails is said where it fails.
+    let left = streaming.filter(|streaming| streaming.state != StreamState::Failing).and_then(|streaming| streaming.error.as_ref());
+    if let (Some(error), false) = (left, *was_told) {
         tracing::warn!(server, hint = error.hint, "{}", error.what);
     }
-    *was_told = off.is_some();
+    *was_told = left.is_some();
 }
 
 /// Says once what changed.

@@ -206,7 +206,7 @@ impl Agent {
 
     /// How the streaming of a server's WAL goes; none where it is not wanted, and no slot of it is left.
     pub fn streaming(&self, server: &Server) -> Option<Streaming> {
-        self.0.streams.told(server.name()).or_else(|| self.0.streams.left_over(&server.view()))
+        self.0.streams.told(&server.view())
     }
 
     /// The configuration in force.

@@ -4,8 +4,9 @@ use super::settings::Settings;
 use super::tasks::Tasks;
 use crate::wal::Service;
 use crate::wal::streaming::{Stream, Told};
-use pgtend_model::backup::wal_stream::{Streaming, left_over, slot_name};
+use pgtend_model::backup::wal_stream::{StreamState, Streaming, left_over, slot_name};
 use pgtend_model::config::{Backup, Effective};
+use pgtend_model::sample::slots::ReplicationSlot;
 use pgtend_model::view::View;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,19 +47,25 @@ impl Streams {
         self.0.tasks.spawn(name, stream.run());
     }
 
-    /// What a server still keeps for streaming that is switched off, as far as it was looked.
-    pub fn left_over(&self, view: &View) -> Option<Streaming> {
-        if self.0.config.stream_wal {
-            return None;
+    /// How it goes, with a slot that nothing moves on any more; none for a server that is not streamed and has no such slot.
+    pub fn told(&self, view: &View) -> Option<Streaming> {
+        let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner).get(&*view.name).map(|told| told.now());
+        match (told, self.left_over(view)) {
+            // Which slot is its own shows when it has begun.
+            (Some(told), Some(left)) if told.slot.is_none() && !matches!(told.state, StreamState::Starting | StreamState::Failing) => {
+                Some(Streaming { error: told.error.or(left.error), slot: left.slot, slot_held_bytes: left.slot_held_bytes, ..told })
+            }
+            (told, left) => told.or(left),
         }
-        let name = self.0.config.stream_slot.clone().unwrap_or_else(|| slot_name(&view.name));
-        let slots = view.readings.slots.current().ok()?;
-        let slot = slots.rows.iter().find(|slot| *slot.slot_name == *name && &*slot.slot_type == "physical" && !slot.active)?;
-        Some(left_over(&name, slot.retained_bytes.and_then(|bytes| u64::try_from(bytes).ok())))
     }
 
-    /// How it goes; none for a server that is not streamed.
-    pub fn told(&self, server: &str) -> Option<Streaming> {
-        self.0.told.lock().unwrap_or_else(PoisonError::into_inner).get(server).map(|told| told.now())
+    /// What a server still keeps for streaming by a slot that is not used, as far as it was looked.
+    fn left_over(&self, view: &View) -> Option<Streaming> {
+        let name = slot_name(&view.name);
+        let names = [self.0.config.stream_slot.as_deref().unwrap_or(&name), &name];
+        let slots = view.readings.slots.current().ok()?;
+        let is_ours = |slot: &&ReplicationSlot| names.contains(&&*slot.slot_name) && &*slot.slot_type == "physical" && !slot.active;
+        let slot = slots.rows.iter().find(is_ours)?;
+        Some(left_over(&slot.slot_name, slot.retained_bytes.and_then(|bytes| u64::try_from(bytes).ok())))
     }
 }

@@ -10,6 +10,7 @@
 use super::protocol::{Answer, Request, reach, send_file};
 use crate::cli::output;
 use pgtend_model::error::{Error, Kind, Result};
+use pgtend_postgres::files::wal::{Header, unwritten_page};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -114,6 +115,7 @@ impl Client {
         loop {
             let error = match self.ask(name) {
                 Ok(Answer::File(bytes)) => return write(destination, &bytes).map(|()| true),
+                Ok(Answer::Beginning(bytes)) => return begin(name, &bytes, destination),
                 Ok(Answer::Absent) => return Ok(false),
                 Ok(Answer::Failed(error)) => return Err(error),
                 Ok(_) => return Err(Error::new(Kind::Internal, "the agent gave an answer that does not fit")),
@@ -129,7 +131,9 @@ impl Client {
 
     fn ask(&self, name: &str) -> io::Result<Answer> {
         let mut stream = self.connect()?;
-        Request::Get { server: self.server.clone(), name: name.to_owned() }.write(&mut stream)?;
+        // A standby has its primary's WAL to wait for; PostgreSQL takes what it gets here instead of a longer segment of its own.
+        let open_too = Path::new("recovery.signal").exists() && !Path::new("standby.signal").exists();
+        Request::Get { server: self.server.clone(), name: name.to_owned(), open_too }.write(&mut stream)?;
         Answer::read(&mut stream)
     }
 
@@ -161,6 +165,31 @@ fn send(stream: &mut UnixStream, path: &Path) -> Result<Answer> {
     let control = control.and_then(|path| fs::read(path).ok()).unwrap_or_default();
     let sent = send_file(stream, &bytes).and_then(|()| send_file(stream, &control)).and_then(|()| Answer::read(stream));
     sent.map_err(|error| failed("the agent did not take the file", path, &error))
+}
+
+/// Hands over the beginning of a segment, zeros after it, where the WAL ends for PostgreSQL; not where `pg_wal` has as much of the segment or more,
+/// which PostgreSQL then reads.
+fn begin(name: &str, bytes: &[u8], destination: &Path) -> Result<bool> {
+    let own = fs::read(Path::new("pg_wal").join(name)).unwrap_or_default();
+    let Some(header) = Header::of(bytes) else {
+        return Err(Error::new(Kind::Conflict, format!("what was streamed of {name} does not begin as WAL does")));
+    };
+    if reaches(&own, bytes, &header) {
+        return Ok(false);
+    }
+    let mut segment = bytes.to_vec();
+    segment.resize(header.segment_bytes as usize, 0);
+    write(destination, &segment).map(|()| true)
+}
+
+/// Whether a file of `pg_wal` has all of a beginning, or more pages of the same place.
+fn reaches(own: &[u8], beginning: &[u8], header: &Header) -> bool {
+    let same_place = |own: Header| own.address == header.address && own.system_identifier == header.system_identifier;
+    if !Header::of(own).is_some_and(same_place) {
+        return false;
+    }
+    let written = unwritten_page(own, header.address, header).map_or(own.len() as u64, |end| end.0 - header.address.0);
+    own.starts_with(beginning) || written > (beginning.len() as u64).next_multiple_of(u64::from(header.page_bytes.max(1)))
 }
 
 /// Writes beside the destination and renames, so that PostgreSQL never finds half a file.

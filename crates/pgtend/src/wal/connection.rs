@@ -1,5 +1,6 @@
 //! One request of PostgreSQL's: who asks, what for, and the answer.
 
+use super::fetching::Brought;
 use super::origin::Origin;
 use super::protocol::{Answer, Request, receive_file};
 use super::service::{Inner, Serving};
@@ -46,15 +47,18 @@ impl<'a> Connection<'a> {
                 self.admit(serving)?;
                 self.push(serving, path).map(|()| Answer::Kept)
             }
-            Request::Get { server, name } => {
+            Request::Get { server, name, open_too } => {
                 let serving = inner.server(server)?;
                 self.admit(serving)?;
                 let (owner, size) = match &serving.served.recovers {
                     Some((owner, size)) => (owner.clone(), *size),
                     None => of_data(serving)?,
                 };
-                let found = inner.fetching(serving).get(&owner, name, size)?;
-                Ok(found.map_or(Answer::Absent, Answer::File))
+                let found = inner.fetching(serving).get(&owner, name, size, *open_too)?;
+                Ok(found.map_or(Answer::Absent, |brought| match brought {
+                    Brought::Whole(content) => Answer::File(content),
+                    Brought::Beginning(content) => Answer::Beginning(content),
+                }))
             }
         }
     }

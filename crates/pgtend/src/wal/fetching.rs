@@ -50,6 +50,15 @@ enum Stage {
     Failed(Error),
 }
 
+/// What a recovery gets.
+#[derive(Debug)]
+pub(super) enum Brought {
+    /// The file.
+    Whole(Vec<u8>),
+    /// Of a segment that is whole nowhere, as much as was streamed.
+    Beginning(Vec<u8>),
+}
+
 impl Fetching {
     /// From these repositories, so many segments ahead.
     pub fn start(places: Places, ahead: usize, threads: usize, health: Arc<Health>) -> Self {
@@ -62,9 +71,9 @@ impl Fetching {
         Self { shared, threads }
     }
 
-    /// Brings a file; none when no repository has it, all of them having answered.
-    pub fn get(&self, owner: &WalOwner, name: &str, size: SegmentSize) -> Result<Option<Vec<u8>>> {
-        self.shared.get(owner, name, size)
+    /// Brings a file, or where that will do the beginning of a segment; none when no repository has it, all of them having answered.
+    pub fn get(&self, owner: &WalOwner, name: &str, size: SegmentSize, open_too: bool) -> Result<Option<Brought>> {
+        self.shared.get(owner, name, size, open_too)
     }
 
     /// Ends the threads.
@@ -83,17 +92,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, owner: &WalOwner, name: &str, size: SegmentSize) -> Result<Option<Vec<u8>>> {
+    fn get(&self, owner: &WalOwner, name: &str, size: SegmentSize, open_too: bool) -> Result<Option<Brought>> {
         let Some(segment) = Segment::of_name(name, size) else {
             let content = self.places.get(owner, name)?;
-            return Ok(content.inspect(|_| self.health.fetched(false)));
+            return Ok(content.inspect(|_| self.health.fetched(false)).map(Brought::Whole));
         };
         let here = self.line_up(owner, segment, size);
         self.wanted.notify_all();
         // What is not whole is never fetched ahead: a moment later there is more of it.
         let content = match self.wait_for(name)? {
-            Some(whole) => Some(whole),
-            None => self.places.get_open(owner, segment, size)?,
+            Some(whole) => Some(Brought::Whole(whole)),
+            None if open_too => self.places.get_open(owner, segment, size)?,
+            None => None,
         };
         if content.is_some() {
             // The WAL goes on, so what was missing further on may be there by now.

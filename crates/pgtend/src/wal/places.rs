@@ -1,5 +1,6 @@
 //! The repositories that WAL goes to and comes from.
 
+use super::fetching::Brought;
 use super::origin::Origin;
 use jiff::Timestamp;
 use pgtend_model::backup::wal_open::{OpenPiece, chain};
@@ -114,7 +115,14 @@ impl Place {
         let pieces: Vec<OpenPiece> = repository.wal_pieces(owner)?.iter().filter_map(|piece| open_piece(piece, size)).collect();
         let mut content: Vec<u8> = Vec::new();
         for piece in chain(&pieces, segment) {
-            let read = repository.get_wal_piece(owner, &WalPiece::new(&segment.name(size), piece.from_byte, piece.to_byte))?;
+            let read = match repository.get_wal_piece(owner, &WalPiece::new(&segment.name(size), piece.from_byte, piece.to_byte)) {
+                // What comes before a piece that is damaged is good.
+                Err(error) if error.kind == Kind::Conflict && !content.is_empty() => {
+                    tracing::error!(segment = segment.name(size), error = error.what, place = error.place, "a piece of WAL is damaged");
+                    break;
+                }
+                read => read?,
+            };
             content.truncate(piece.from_byte as usize);
             content.extend_from_slice(&read);
         }
@@ -199,10 +207,10 @@ impl Places {
         trouble.map_or(Ok(None), Err)
     }
 
-    /// Brings a segment that is whole nowhere, as far as it was streamed: the longest beginning that a repository has, padded with zeros, where the WAL
-    /// ends for PostgreSQL. That there is none is only said when all repositories answer.
-    pub(super) fn get_open(&self, owner: &WalOwner, segment: Segment, size: SegmentSize) -> Result<Option<Vec<u8>>> {
-        let mut longest: Option<Vec<u8>> = None;
+    /// Brings a segment that is whole nowhere, as far as it was streamed: the longest beginning that a repository has. That there is none is only said
+    /// when all repositories answer.
+    pub(super) fn get_open(&self, owner: &WalOwner, segment: Segment, size: SegmentSize) -> Result<Option<Brought>> {
+        let (mut longest, mut trouble): (Option<Vec<u8>>, Option<Error>) = (None, None);
         for place in self.all() {
             // Pieces go when others replace them, and when the whole segment has come: then it is looked again.
             let found = match place.beginning(owner, segment, size) {
@@ -210,17 +218,27 @@ impl Places {
                 found => found,
             };
             let length = |content: &Option<Vec<u8>>| content.as_ref().map_or(0, Vec::len);
-            let found = found?;
-            if length(&found) > length(&longest) {
-                longest = found;
+            match found {
+                Ok(found) if length(&found) > length(&longest) => longest = found,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        segment = segment.name(size),
+                        error = error.what,
+                        place = error.place,
+                        "what was streamed of a segment cannot be read"
+                    );
+                    trouble = trouble.or(Some(error));
+                }
             }
         }
         if let Some(whole) = self.get(owner, &segment.name(size))? {
-            return Ok(Some(whole));
+            return Ok(Some(Brought::Whole(whole)));
         }
-        Ok(longest.map(|mut content| {
-            content.resize(size.bytes() as usize, 0);
-            content
-        }))
+        match (longest, trouble) {
+            (Some(content), _) => Ok(Some(Brought::Beginning(content))),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(None),
+        }
     }
 }

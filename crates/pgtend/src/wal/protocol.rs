@@ -7,8 +7,10 @@
 //! |---|---|---|
 //! | `P` | client | push: server (empty: the one that the path belongs to), absolute path of the file |
 //! | `G` | client | get: server (empty: the only one), name of the file |
+//! | `O` | client | the same; of a segment that is whole nowhere, its beginning |
 //! | `S` | service | "send it": the service may not read the file; two `B` follow, the file and `global/pg_control` (empty when unreadable) |
 //! | `B` | both | the bytes of a file |
+//! | `b` | service | the beginning of a segment that is whole nowhere, as far as it was streamed |
 //! | `K` | service | done; pushed and durable |
 //! | `A` | service | there is no such file |
 //! | `E` | service | an error, as JSON |
@@ -43,6 +45,8 @@ pub enum Request {
         server: String,
         /// Its name.
         name: String,
+        /// Whether the beginning of a segment will do where the whole is nowhere.
+        open_too: bool,
     },
 }
 
@@ -55,6 +59,8 @@ pub enum Answer {
     Send,
     /// Here it is.
     File(Vec<u8>),
+    /// The whole segment is nowhere, and this is its beginning.
+    Beginning(Vec<u8>),
     /// There is none.
     Absent,
     /// It did not work.
@@ -69,7 +75,9 @@ impl Request {
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Push { server, path } => message(to, b'P', format!("{server}\0{path}").as_bytes()),
-            Self::Get { server, name } => message(to, b'G', format!("{server}\0{name}").as_bytes()),
+            Self::Get { server, name, open_too } => {
+                message(to, if *open_too { b'O' } else { b'G' }, format!("{server}\0{name}").as_bytes())
+            }
         }
     }
 
@@ -84,7 +92,7 @@ impl Request {
         let (server, what) = (server.to_owned(), what.to_owned());
         match kind {
             b'P' => Ok(Self::Push { server, path: what }),
-            b'G' => Ok(Self::Get { server, name: what }),
+            b'G' | b'O' => Ok(Self::Get { server, name: what, open_too: kind == b'O' }),
             _ => Err(nonsense()),
         }
     }
@@ -101,6 +109,7 @@ impl Answer {
             Self::Send => message(to, b'S', &[]),
             Self::Absent => message(to, b'A', &[]),
             Self::File(bytes) => message(to, b'B', bytes),
+            Self::Beginning(bytes) => message(to, b'b', bytes),
             Self::Failed(error) => message(to, b'E', &serde_json::to_vec(error)?),
         }
     }
@@ -116,6 +125,7 @@ impl Answer {
             b'S' => Ok(Self::Send),
             b'A' => Ok(Self::Absent),
             b'B' => Ok(Self::File(body)),
+            b'b' => Ok(Self::Beginning(body)),
             b'E' => Ok(Self::Failed(serde_json::from_slice(&body)?)),
             _ => Err(nonsense()),
         }
@@ -191,14 +201,15 @@ mod tests {
     fn what_is_sent_is_received() {
         for request in [
             Request::Push { server: String::new(), path: "/srv/it's here/pg_wal/000000010000000000000001".into() },
-            Request::Get { server: "main".into(), name: "00000002.history".into() },
+            Request::Get { server: "main".into(), name: "00000002.history".into(), open_too: false },
+            Request::Get { server: String::new(), name: "000000010000000000000001".into(), open_too: true },
         ] {
             let mut wire = Vec::new();
             request.write(&mut wire).unwrap();
             assert_eq!(Request::read(&mut wire.as_slice()).unwrap(), request);
         }
         let failed = Answer::Failed(Error::new(Kind::Conflict, "no").at("here").hint("so"));
-        for answer in [Answer::Kept, Answer::Send, Answer::Absent, Answer::File(vec![7; 100_000]), failed] {
+        for answer in [Answer::Kept, Answer::Send, Answer::Absent, Answer::File(vec![7; 100_000]), Answer::Beginning(vec![1, 2]), failed] {
             let mut wire = Vec::new();
             answer.write(&mut wire).unwrap();
             assert_eq!(Answer::read(&mut wire.as_slice()).unwrap(), answer);

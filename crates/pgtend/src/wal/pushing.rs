@@ -295,26 +295,8 @@ impl Shared {
 
     fn keep_content(&self, origin: &Origin, name: &str, content: &[u8]) -> Result<()> {
         origin.check(name, content)?;
-        self.not_a_beginning(origin, name)?;
         let kept = self.places.keep(origin, name, content, self.level)?;
         self.health.kept(name, content.len(), kept.stored_bytes);
-        Ok(())
-    }
-
-    /// A standby was given what there is of its primary's open segment, padded with zeros; with `archive_mode = always` it would archive that as if it
-    /// were whole.
-    fn not_a_beginning(&self, origin: &Origin, name: &str) -> Result<()> {
-        if name.len() != 24 || !self.data.join("standby.signal").exists() {
-            return Ok(());
-        }
-        for place in self.places.required() {
-            let repository = place.repository()?;
-            let in_pieces = repository.wal_pieces(&origin.owner)?.iter().any(|piece| piece.segment == name);
-            if in_pieces && !repository.has_wal(&origin.owner, name)? {
-                let what = format!("{name} is streamed by the primary and not whole yet: a standby may have only its beginning");
-                return Err(Error::new(Kind::Conflict, what).hint("PostgreSQL asks again; it is well once the primary has archived it"));
-            }
-        }
         Ok(())
     }
 

@@ -78,10 +78,13 @@ impl Ground {
 
     /// Restores from the repository and its key alone; what it said.
     fn restore(&self, name: &str) -> (Value, PathBuf) {
-        let into = self.dir.path().join(name);
+        self.restore_into(self.dir.path().join(name), &[])
+    }
+
+    fn restore_into(&self, into: PathBuf, more: &[&str]) -> (Value, PathBuf) {
         let key = self.agent.state_directory().join("repository-main.key");
         let mut command = Command::new(PGTEND);
-        command.args(["restore", "--format", "json", "--into"]).arg(&into).arg("--bindir").arg(self.cluster.bindir());
+        command.args(["restore", "--format", "json"]).args(more).arg("--into").arg(&into).arg("--bindir").arg(self.cluster.bindir());
         let output = command.arg("--from").arg(self.archive.repository()).arg("--key-file").arg(key).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         (serde_json::from_slice(&output.stdout).unwrap(), into)
@@ -205,6 +208,50 @@ async fn wal_of_another_server_is_not_written_over() {
     ground.agent.wait_for("it is refused", async |_| ground.streaming().await["state"] == "failing").await;
     assert!(ground.streaming().await["error"]["what"].as_str().unwrap().contains("is not what this server wrote"));
     assert_eq!(ground.pieces(), before);
+}
+
+#[tokio::test]
+async fn only_a_recovery_that_ends_gets_the_beginning_of_a_segment_and_only_what_it_lacks() {
+    let ground = Ground::archiving(15).await;
+    ground.cluster.psql("create table t (n int)").await;
+    ground.streamed().await;
+    let open = ground.open_segment().await;
+    let data = ground.dir.path().join("asks");
+    let (own, got) = (data.join("pg_wal").join(&open), data.join("pg_wal/RECOVERYXLOG"));
+    fs::create_dir_all(data.join("pg_wal")).unwrap();
+    let get = || {
+        let mut command = Command::new(PGTEND);
+        command.current_dir(&data).args(["wal", "get", "--socket"]).arg(ground.archive.socket());
+        command.args([&open, "pg_wal/RECOVERYXLOG"]).status().unwrap().code()
+    };
+    fs::write(data.join("standby.signal"), "").unwrap();
+    assert_eq!(get(), Some(1), "a standby waits for the whole");
+    fs::remove_file(data.join("standby.signal")).unwrap();
+    fs::write(data.join("recovery.signal"), "").unwrap();
+    assert_eq!(get(), Some(0));
+    assert_eq!(fs::metadata(&got).unwrap().len(), 16 << 20);
+    let whole = fs::read(ground.cluster.data_directory().join("pg_wal").join(&open)).unwrap();
+    fs::write(&own, &whole).unwrap();
+    assert_eq!(get(), Some(1), "PostgreSQL would take what it gets instead of its own");
+    fs::write(&own, [&whole[..8192], &vec![0; (16 << 20) - 8192]].concat()).unwrap();
+    assert_eq!(get(), Some(0), "its own is shorter");
+}
+
+#[tokio::test]
+async fn a_restore_over_what_is_there_reads_on_in_the_wal_that_only_it_has() {
+    let mut ground = Ground::archiving(15).await;
+    ground.backup();
+    ground.cluster.psql("create table t (n int)").await;
+    ground.streamed().await;
+    ground.agent.kill();
+    for _ in 0..3 {
+        ground.cluster.psql("insert into t values (1)").await;
+        switch(&ground.cluster).await;
+    }
+    ground.cluster.psql("insert into t values (1)").await;
+    ground.cluster.kill().await;
+    let (told, data) = ground.restore_into(ground.cluster.data_directory().to_owned(), &["--delta"]);
+    assert_eq!(ground.ask(&data, "select count(*) from t"), "4", "{told:#}");
 }
 
 #[tokio::test]
@@ -338,7 +385,20 @@ async fn the_slot_of_streaming_that_was_switched_off_is_told() {
     let off = |streaming: &Value| streaming["state"] == "off";
     let told = ground.agent.wait_until("/api/v1/wal", "/servers/0/archiving/streaming", off).await;
     assert!(told["error"]["hint"].as_str().unwrap().contains("pg_drop_replication_slot('pgtend_main')"), "{told:#}");
-    ground.agent.wait_for("it is in the log", async |agent| agent.log().contains("streaming is switched off, and its slot")).await;
+    ground.agent.wait_for("it is in the log", async |agent| agent.log().contains("streaming does not use its slot")).await;
+}
+
+#[tokio::test]
+async fn the_slot_that_archiving_made_superfluous_is_told() {
+    let archive = Archive::new();
+    let cluster = archive.server(15).await;
+    cluster.psql("select pg_create_physical_replication_slot('pgtend_main', true)").await;
+    let ground = Ground::over(archive, cluster, STREAMS).await;
+    ground.streamed().await;
+    let holds = |streaming: &Value| streaming["slot"] == "pgtend_main" && streaming["slot_held_bytes"].is_u64();
+    let told = ground.agent.wait_until("/api/v1/wal", "/servers/0/archiving/streaming", holds).await;
+    assert!(told["state"] == "streaming" && told["error"]["hint"].as_str().unwrap().contains("pg_drop_replication_slot"), "{told:#}");
+    ground.agent.wait_for("it is in the log", async |agent| agent.log().contains("streaming does not use its slot")).await;
 }
 
 #[tokio::test]

@@ -68,6 +68,14 @@ impl Repository {
         }
     }
 
+    /// Whether the piece that is there has this content; also told where nothing can be read.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there, `Conflict` when it is damaged.
+    pub fn has_same_wal_piece(&self, owner: &WalOwner, piece: &WalPiece, content: &[u8]) -> Result<bool> {
+        self.is_same(&piece.key(owner), content)
+    }
+
     /// Brings a piece.
     ///
     /// # Errors

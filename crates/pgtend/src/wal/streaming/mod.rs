@@ -19,7 +19,6 @@ use pgtend_model::pgdata::wal::Segment;
 use pgtend_model::schedule::backoff;
 use pgtend_postgres::connect::{Limits, Target};
 use pgtend_postgres::wal_session::{Position, WalSession};
-use pgtend_store::repo::wal::WalOwner;
 use pieces::Pieces;
 use source::Source;
 use std::path::PathBuf;
@@ -36,6 +35,8 @@ const APPLICATION_NAME: &str = "pgtend wal streaming";
 const STANDBY_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked how the slot stands.
 const SLOT_EVERY: Duration = Duration::from_secs(10);
+/// Segments before a new slot that are looked for in `pg_wal`.
+const MOST_BEHIND: u64 = 4096;
 
 /// Streams one server's WAL.
 #[derive(Debug)]
@@ -96,6 +97,9 @@ impl Stream {
         let Some(at) = self.primary(&session).await? else { return Ok(()) };
         let mut stretch = self.prepare(session, at).await?;
         let ended = self.rounds(&mut stretch).await;
+        if let Err(error) = &ended {
+            self.told.failed(&self.server, error.clone());
+        }
         // A round that still goes on takes pieces away by what it knows: nobody else may begin meanwhile.
         let mut last = Box::pin(stretch.finish());
         tokio::select! {
@@ -149,6 +153,8 @@ impl Stream {
     /// Makes the slot, or takes it as it is; with the first segment that it keeps, or should have kept.
     async fn slot(&self, session: &WalSession, source: &Arc<Source>, name: &str, step: SlotStep) -> Result<(Slot, u64)> {
         let holding = |lsn: Lsn| Segment::holding(1, lsn, source.size()).number;
+        // Asked before the slot that was lost goes: it is the only sign that something was.
+        let after = if matches!(step, SlotStep::Use(_)) { None } else { self.after_newest(Arc::clone(source)).await? };
         if step == SlotStep::Renew {
             session.drop_slot(name).await?;
         }
@@ -160,21 +166,20 @@ impl Stream {
         let gone = || Error::new(Kind::Conflict, format!("the slot \"{name}\" was taken away just now"));
         let slot = made.ok_or_else(gone)?;
         let from = holding(slot.restart_lsn.ok_or_else(gone)?);
-        if step != SlotStep::Renew {
-            return Ok((slot, from));
+        if step == SlotStep::Renew {
+            tracing::error!(
+                server = self.server,
+                slot = name,
+                "the slot lost WAL that was not in the repository yet, and was made anew: max_slot_wal_keep_size was reached"
+            );
         }
-        let after = self.after_newest(source.origin.owner.clone(), Arc::clone(source)).await?;
-        tracing::error!(
-            server = self.server,
-            slot = name,
-            "the slot lost WAL that was not in the repository yet, and was made anew: max_slot_wal_keep_size was reached"
-        );
-        Ok((slot, after.map_or(from, |after| after.min(from))))
+        // What lies between the newest segment of the repository and the slot may still be in pg_wal; what is not is a gap.
+        Ok((slot, after.map_or(from, |after| after.max(from.saturating_sub(MOST_BEHIND)).min(from))))
     }
 
     /// The segment after the newest one that is in the repositories.
-    async fn after_newest(&self, owner: WalOwner, source: Arc<Source>) -> Result<Option<u64>> {
-        let service = Arc::clone(&self.service);
+    async fn after_newest(&self, source: Arc<Source>) -> Result<Option<u64>> {
+        let (service, owner) = (Arc::clone(&self.service), source.origin.owner.clone());
         blocking(move || {
             let mut newest = None;
             for place in service.places().required() {
@@ -252,9 +257,11 @@ impl Stream {
         let reach = |(turn, _): (&Turn<Pieces>, _)| turn.idle().zip(whole).map(|(pieces, segment)| pieces.reach(segment, &stretch.source));
         let streamed: Option<Vec<Lsn>> = required.map(reach).collect();
         let streamed = streamed.and_then(|reached| reached.into_iter().min());
+        let optional = |name: &str| self.service.places().all().iter().any(|place| place.name() == name && !place.required());
+        let fails = troubles.iter().find(|trouble| !optional(&trouble.repository)).cloned();
         let done = stretch.pieces.iter().filter_map(Turn::idle);
         let (count, bytes) = done.fold((0, 0), |(count, bytes), pieces| (count + pieces.count, bytes + pieces.stored_bytes));
-        let round = told::Round { flushed: at.flushed, streamed, began, count, bytes, slot: stretch.slot.as_ref(), troubles };
+        let round = told::Round { flushed: at.flushed, streamed, began, count, bytes, slot: stretch.slot.as_ref(), troubles, fails };
         self.told.round(&self.server, round);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::super::places::{Place, open_piece};
 use super::source::Source;
-use pgtend_model::backup::wal_open::{OpenPiece, Standing, chain, next_from, standing};
+use pgtend_model::backup::wal_open::{OpenPiece, Standing, chain, differs, next_from, standing};
 use pgtend_model::error::{Error, Kind, Result, Retry};
 use pgtend_model::pgdata::Lsn;
 use pgtend_model::pgdata::wal::Segment;
 use pgtend_postgres::wal_session::Position;
+use pgtend_store::repo::Repository;
 use pgtend_store::repo::open_wal::WalPiece;
 use pgtend_store::repo::wal::Pushed;
 use std::collections::BTreeSet;
@@ -64,15 +65,46 @@ impl Pieces {
             return Ok(());
         }
         let (repository, owner) = (place.repository()?, &source.origin.owner);
-        let there = place.beginning(owner, open, source.size())?.unwrap_or_default();
-        let both = flushed(at, open, source).min(u32::try_from(there.len()).unwrap_or(u32::MAX));
-        let standing = standing(&there, &source.read(open, 0, both)?);
+        self.known = Some(repository.wal_pieces(owner)?);
+        let standing = if repository.reads() {
+            self.standing(place, source, at, open)?
+        } else {
+            self.standing_by_pieces(repository, source, at, open)?
+        };
         if standing == Standing::Foreign {
             return Err(foreign(&open.name(source.size())).at(repository.shown()));
         }
         self.cut_off = standing == Standing::CutOff;
-        self.known = Some(repository.wal_pieces(owner)?);
         Ok(())
+    }
+
+    fn standing(&self, place: &Place, source: &Source, at: Position, open: Segment) -> Result<Standing> {
+        let there = place.beginning(&source.origin.owner, open, source.size())?.unwrap_or_default();
+        let both = flushed(at, open, source).min(u32::try_from(there.len()).unwrap_or(u32::MAX));
+        // A segment of which nothing is flushed need not be there.
+        let own = if both == 0 { Vec::new() } else { source.read(open, 0, both)? };
+        let is_damaged = self.chain(open, source).last().is_some_and(|piece| piece.to_byte as usize != there.len());
+        Ok(match standing(&there, &own) {
+            Standing::Same if is_damaged => Standing::CutOff,
+            standing => standing,
+        })
+    }
+
+    /// The same where this host cannot read what it wrote: a piece is the same or is not.
+    fn standing_by_pieces(&self, repository: &Repository, source: &Source, at: Position, open: Segment) -> Result<Standing> {
+        let chain = self.chain(open, source);
+        let reached = chain.last().map_or(0, |piece| piece.to_byte);
+        for piece in chain {
+            let named = WalPiece::new(&open.name(source.size()), piece.from_byte, piece.to_byte);
+            let is_same = piece.to_byte <= flushed(at, open, source) && {
+                let own = source.read(open, piece.from_byte, piece.to_byte)?;
+                repository.has_same_wal_piece(&source.origin.owner, &named, &own)?
+            };
+            if !is_same {
+                return Ok(differs(reached - piece.from_byte));
+            }
+        }
+        Ok(Standing::Same)
     }
 
     fn bring(&mut self, place: &Place, source: &Source, at: Position, open: Segment, level: i32) -> Result<()> {

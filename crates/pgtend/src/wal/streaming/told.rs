@@ -29,6 +29,8 @@ pub(super) struct Round<'a> {
     pub bytes: u64,
     pub slot: Option<&'a Slot>,
     pub troubles: Vec<StreamTrouble>,
+    /// The first of them that keeps WAL from where it is required.
+    pub fails: Option<StreamTrouble>,
 }
 
 impl Told {
@@ -88,13 +90,10 @@ impl Told {
         told.slot_held_bytes = round.slot.and_then(|slot| slot.held_bytes);
         told.slot_wal_status = round.slot.map(|slot| slot.wal_status.clone());
         told.troubles = round.troubles;
-        match told.troubles.first() {
+        match round.fails {
             None => state.goes_well(server),
-            Some(trouble) => {
-                let error = trouble.error.clone();
-                let at = if trouble.repository.is_empty() { String::new() } else { format!("repository {}", trouble.repository) };
-                state.fails(server, error.at(at));
-            }
+            Some(StreamTrouble { repository, error }) if repository.is_empty() => state.fails(server, error),
+            Some(StreamTrouble { repository, error }) => state.fails(server, error.at(format!("repository {repository}"))),
         }
     }
 }
