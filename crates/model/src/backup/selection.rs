@@ -11,6 +11,7 @@ const FIRST_OWN: u32 = 16_384;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     left_out: BTreeMap<u32, String>,
+    kept: BTreeSet<u32>,
     /// Why it is this much.
     pub reason: String,
     /// A database that was wanted and that the backup does not have.
@@ -32,19 +33,26 @@ impl Selection {
         if let Some(missing) = wanted.iter().find(|name| !names.contains(name)) {
             let reason = format!("all databases: the backup does not have \"{missing}\", which was made or renamed later");
             let known = names.into_iter().filter(|name| !name.starts_with("template")).cloned().collect();
-            return Self { left_out: BTreeMap::new(), reason, missing: Some(missing.clone()), known };
+            return Self { reason, missing: Some(missing.clone()), known, ..Self::default() };
         }
         let kept: BTreeSet<u32> =
             known.iter().filter(|(oid, name)| *oid < FIRST_OWN || wanted.contains(name)).map(|(oid, _)| *oid).collect();
         let left_out: BTreeMap<u32, String> = known.iter().filter(|(oid, _)| !kept.contains(oid)).cloned().collect();
         let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let reason = format!("only the files of {}: {} other databases are left out", wanted.join(", "), left_out.len());
-        Self { left_out, reason, ..Self::default() }
+        Self { left_out, kept, reason, ..Self::default() }
     }
 
     /// Whether the contents of this file are brought back.
     pub fn takes(&self, path: &str) -> bool {
         self.left_out.is_empty() || RelationFile::of_path(path).is_none_or(|file| !self.left_out.contains_key(&file.locator.database))
+    }
+
+    /// Whether this file has to be whole after replay: one of all, of a database that is brought back, or of PostgreSQL's own. A database that was made later
+    /// may be a copy of one that is left out.
+    pub fn needs(&self, path: &str) -> bool {
+        let database = RelationFile::of_path(path).map(|file| file.locator.database);
+        self.left_out.is_empty() || database.is_none_or(|database| database < FIRST_OWN || self.kept.contains(&database))
     }
 
     /// The others cannot be used: how they are dropped, in SQL.
@@ -97,6 +105,20 @@ mod tests {
             assert!(!selection.takes(path), "{path}");
         }
         assert_eq!(selection.left_out().collect::<Vec<_>>(), ["archive", "reports"]);
+    }
+
+    #[test]
+    fn replay_may_lack_pages_of_the_others_and_of_what_came_later() {
+        let selection = Selection::of(&wanted(&["shop"]), &known());
+        for path in
+            ["base/16400/16500", "base/16400/16500_vm", "base/5/1259", "global/1262", "pg_tblspc/16390/PG_15_202209061/16400/16501", ""]
+        {
+            assert!(selection.needs(path), "{path}");
+        }
+        for path in ["base/16401/16500", "base/16402/1259_vm", "base/20000/16500", "pg_tblspc/16390/PG_15_202209061/16402/16501"] {
+            assert!(!selection.needs(path), "{path}");
+        }
+        assert!(Selection::everything().needs("base/20000/16500"));
     }
 
     #[test]

@@ -220,7 +220,9 @@ impl Restore {
                 prepared.owner.server
             )],
             (None, true) => {
-                vec![format!("start it, for instance pg_ctl -D {data} start: then it replays WAL, as long as an agent brings it")]
+                // WAL may refer to pages of the databases that are left out.
+                let overlook = if prepared.selection.is_everything() { "" } else { " -o '-c ignore_invalid_pages=on'" };
+                vec![format!("start it, for instance pg_ctl -D {data}{overlook} start: then it replays WAL, as long as an agent brings it")]
             }
             (None, false) => Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! `pgtend backup` and `pgtend restore` as somebody types them, over an agent that archives.
 
-use crate::harness::{Agent, Cluster};
+use crate::harness::{Agent, Builder, Cluster};
 use crate::wal::{Archive, archived, switch};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,13 @@ pub struct Ground {
 
 impl Ground {
     pub async fn new(major: u32) -> Self {
+        Self::with(major, |builder| builder).await
+    }
+
+    /// The same over a server that is described.
+    pub async fn with(major: u32, describe: impl FnOnce(Builder) -> Builder) -> Self {
         let archive = Archive::new();
-        let cluster = archive.server(major).await;
+        let cluster = describe(archive.builder(major)).start().await;
         let agent = archive.agent(&cluster, "schedule = \"0 3 * * *\"").await;
         let dir = tempfile::Builder::new().prefix("pgtend-restore-").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

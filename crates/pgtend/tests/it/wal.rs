@@ -6,7 +6,7 @@ mod trouble;
 
 pub use trouble::Small;
 
-use crate::harness::{Agent, Cluster};
+use crate::harness::{Agent, Builder, Cluster};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -42,9 +42,14 @@ impl Archive {
 
     /// A server that archives here.
     pub async fn server(&self, major: u32) -> Cluster {
+        self.builder(major).start().await
+    }
+
+    /// The same, to be described before it starts.
+    pub fn builder(&self, major: u32) -> Builder {
         let command = format!("{} wal push --socket {} \"%p\"", self.program().display(), self.socket().display());
         let builder = Cluster::builder(major).config("archive_mode = on").config(format!("archive_command = '{command}'"));
-        builder.config("max_wal_size = 64MB").config("wal_keep_size = 4GB").start().await
+        builder.config("max_wal_size = 64MB").config("wal_keep_size = 4GB")
     }
 
     /// An agent that takes the WAL of this server.

@@ -3,10 +3,12 @@
 
 use super::recover::Recovered;
 use crate::backup::Progress;
+use pgtend_model::backup::Selection;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::up::Installation;
 use pgtend_postgres::files::control::{self, Capacity, State};
 use pgtend_postgres::process::os_user::OsUser;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,6 +34,8 @@ pub enum Manner<'a> {
     Lasting {
         /// Whether the cluster will archive: then what this server does is marked to be archived by the next.
         archives: bool,
+        /// Whether databases are left out, whose pages WAL may refer to.
+        partial: bool,
     },
     /// It is asked, and thrown away: nothing has to last, and nothing of the cluster's own configuration counts.
     Scratch {
@@ -164,19 +168,20 @@ impl Private<'_> {
         settings.push(("max_worker_processes", capacity.worker_processes.max(8).to_string()));
         settings.push(("max_prepared_transactions", capacity.prepared_transactions.max(50).to_string()));
         settings.push(("max_locks_per_transaction", capacity.locks_per_transaction.max(64).to_string()));
+        let (Manner::Lasting { partial, .. } | Manner::Scratch { partial, .. }) = self.manner;
+        if partial {
+            settings.push(("ignore_invalid_pages", "on".to_owned()));
+        }
         match self.manner {
-            Manner::Lasting { archives } => {
+            Manner::Lasting { archives, .. } => {
                 settings.push(("shared_preload_libraries", String::new()));
                 if own_configuration {
                     settings.push(("archive_mode", if archives { "on" } else { "off" }.to_owned()));
                 }
             }
-            Manner::Scratch { preload, partial } => {
+            Manner::Scratch { preload, .. } => {
                 settings.extend(SCRATCH.iter().map(|(name, value)| (*name, (*value).to_owned())));
                 settings.push(("shared_preload_libraries", preload.to_owned()));
-                if partial {
-                    settings.push(("ignore_invalid_pages", "on".to_owned()));
-                }
                 if major >= 17 {
                     settings.push(("event_triggers", "off".to_owned()));
                 }
@@ -206,7 +211,7 @@ const ALWAYS: &[(&str, &str)] = &[
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
     ("log_line_prefix", ""),
-    ("log_min_messages", "log"),
+    ("log_min_messages", "warning"),
     ("lc_messages", "C"),
     ("ssl", "off"),
     ("hot_standby", "off"),
@@ -223,7 +228,6 @@ const SCRATCH: &[(&str, &str)] = &[
     ("full_page_writes", "off"),
     ("synchronous_commit", "off"),
     ("max_wal_size", "1GB"),
-    ("log_min_messages", "warning"),
     ("log_min_error_statement", "panic"),
     ("zero_damaged_pages", "off"),
     ("ignore_checksum_failure", "off"),
@@ -254,9 +258,17 @@ impl Running {
         self.child.id()
     }
 
-    /// Relations that WAL refers to and that were not there, as paths, with what was said of them.
-    pub fn invalid_pages(&self) -> Vec<String> {
-        self.log().invalid.clone()
+    /// Where databases are left out, PostgreSQL overlooks pages that are missing: those of databases that were brought back must have been there.
+    ///
+    /// # Errors
+    /// `Conflict` with the first one that was not.
+    pub fn lacks_nothing_of(&self, selection: &Selection) -> Result<()> {
+        match self.log().invalid.iter().find(|(path, _)| selection.needs(path)) {
+            None => Ok(()),
+            Some((_, page)) => Err(Error::new(Kind::Conflict, format!("WAL refers to what the backup does not have: {page}"))
+                .at(self.data.display().to_string())
+                .hint("the backup or the WAL is damaged: `pgtend repo verify` reads all of it; an older backup may do (--backup)")),
+        }
     }
 
     /// Its last words.
@@ -319,7 +331,8 @@ fn diagnosis(said: &str) -> &'static str {
 struct Log {
     recovered: Recovered,
     last: Vec<String>,
-    invalid: Vec<String>,
+    /// By the paths of relations, what was said first of a page that WAL refers to and that was not there.
+    invalid: BTreeMap<String, String>,
     ready: bool,
 }
 
@@ -331,7 +344,8 @@ impl Log {
             && text.starts_with("page ")
             && (text.ends_with("does not exist") || text.ends_with("is uninitialized"))
         {
-            self.invalid.push(text.to_owned());
+            let path = text.split_once(" of relation ").and_then(|(_, rest)| rest.split_whitespace().next());
+            self.invalid.entry(path.unwrap_or_default().to_owned()).or_insert_with(|| text.to_owned());
         }
         if self.last.len() == KEPT {
             self.last.remove(0);

@@ -2,6 +2,7 @@
 
 use super::private::{Manner, Private};
 use crate::backup::{Phase, Progress};
+use pgtend_model::backup::Selection;
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_model::up::Installation;
 use pgtend_postgres::process::os_user::OsUser;
@@ -21,6 +22,8 @@ pub struct Recover<'a> {
     pub socket_directory: &'a Path,
     /// Whether the cluster archives afterwards.
     pub archives: bool,
+    /// What was brought back of the backup.
+    pub selection: &'a Selection,
 }
 
 /// What was recovered, as the server's own log tells it.
@@ -42,15 +45,16 @@ impl Recover<'_> {
     /// Replays until recovery is over, and stops the server.
     ///
     /// # Errors
-    /// `Server` with the last lines of the log when it ends before.
+    /// `Server` with the last lines of the log when it ends before; `Conflict` when pages were missing of what was brought back.
     pub fn run(&self, progress: &Progress) -> Result<Recovered> {
         progress.enter(Phase::Recovering);
         let started = Instant::now();
-        let manner = Manner::Lasting { archives: self.archives };
+        let manner = Manner::Lasting { archives: self.archives, partial: !self.selection.is_everything() };
         let private =
             Private { installation: self.installation, user: self.user, data: self.data, run_directory: self.socket_directory, manner };
         let mut running = private.start()?;
         running.wait(progress)?;
+        running.lacks_nothing_of(self.selection)?;
         Ok(Recovered { seconds: started.elapsed().as_secs_f64(), ..running.stop() })
     }
 }

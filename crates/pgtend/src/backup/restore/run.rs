@@ -129,7 +129,16 @@ impl Restore {
         self.lay_out(prepared, replay, progress)?;
         let (Some(installation), true) = (&prepared.installation, replay.run) else { return Ok(None) };
         let data = &prepared.place.data;
-        let recovered = self.recover(installation, data, replay.purpose == Purpose::Primary, progress)?;
+        let socket = socket_directory(&self.user)?;
+        let recover = Recover {
+            installation,
+            user: &self.user,
+            data,
+            socket_directory: socket.path(),
+            archives: replay.purpose == Purpose::Primary,
+            selection: &prepared.selection,
+        };
+        let recovered = recover.run(progress)?;
         // It tells what the files were before WAL was replayed.
         let manifest = data.join(manifest::NAME);
         if manifest.exists() {
@@ -176,11 +185,6 @@ impl Restore {
         prepared.place.tablespaces.values().chain([data]).try_for_each(|path| sync(path))?;
         unfinished.finish()?;
         sync(data)
-    }
-
-    fn recover(&self, installation: &Installation, data: &Path, archives: bool, progress: &Progress) -> Result<Recovered> {
-        let socket = socket_directory(&self.user)?;
-        Recover { installation, user: &self.user, data, socket_directory: socket.path(), archives }.run(progress)
     }
 
     /// Directories that PostgreSQL does not make itself.

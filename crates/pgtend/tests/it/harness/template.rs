@@ -7,6 +7,9 @@ use std::process::Command;
 use super::account::Account;
 use super::servers::Server;
 
+/// The argument of `initdb` for a cluster without checksums.
+const WITHOUT_CHECKSUMS: &str = "--no-data-checksums";
+
 /// Puts a fresh data directory of this server at `data`, a copy of the version's template.
 ///
 /// All copies share one system identifier; a test that minds asks the builder for its own `initdb`.
@@ -15,12 +18,18 @@ pub fn copy_to(data: &Path, server: &Server, account: Account) {
     run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template).arg(data));
 }
 
-/// Runs `initdb`: superuser `postgres`, trust, UTF-8, the C locale, checksums.
+/// Runs `initdb`: superuser `postgres`, trust, UTF-8, the C locale, checksums unless the arguments have `--no-data-checksums`, which only 18 has itself.
 pub fn initdb(data: &Path, server: &Server, account: Account, arguments: &[String]) {
     let directory = data.parent().expect("a data directory is inside the cluster's directory");
     let mut command = account.command(&server.bindir.join("initdb"), directory);
-    command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--data-checksums", "--no-sync"]);
-    run(command.args(arguments).arg("-D").arg(data));
+    command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+    let (without, others): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| *argument == WITHOUT_CHECKSUMS);
+    if without.is_empty() {
+        command.arg("--data-checksums");
+    } else if server.major >= 18 {
+        command.arg(WITHOUT_CHECKSUMS);
+    }
+    run(command.args(others).arg("-D").arg(data));
 }
 
 /// The version's template. Tests may make it at the same time: the first rename wins, the others throw theirs away.
