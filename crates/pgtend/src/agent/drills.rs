@@ -115,7 +115,7 @@ impl Drills {
     pub async fn run(&self, settings: &Settings, repository: Option<&str>, wanted: Wanted) -> Result<Label> {
         if let Some(label) = wanted.label {
             let configured = self.0.backups.configured(repository)?.swap_remove(0);
-            let (opened, server) = (self.0.backups.repository(&configured).await?, settings.server.name.clone());
+            let (opened, server) = (self.0.backups.repository(&configured).await?, settings.server.in_repository().to_owned());
             blocking(move || opened.backup(&server, label)).await?;
         }
         let (configured, going) = self.begin(settings, repository)?;

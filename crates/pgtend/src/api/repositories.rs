@@ -102,7 +102,8 @@ async fn begin_verification(
     caller: Caller,
     Body(new): Body<NewVerification>,
 ) -> Result<Answer<Vec<Verification>>, Failed> {
-    let begun = api.agent().repo_verifications().begin(new.repository.as_deref(), &new.request)?;
+    let server = new.request.server.as_deref().map(|server| api.agent().backups().filed(server));
+    let begun = api.agent().repo_verifications().begin(new.repository.as_deref(), &Request { server, ..new.request })?;
     tracing::info!(target: "audit", who = caller.name, repository = new.repository, "verification of repositories begun");
     api.agent().tasks().spawn("verification of repositories", begun.finish(api.agent().tasks().token()));
     Ok(Answer::new(tell(&api).await?))

@@ -7,7 +7,7 @@ use crate::blocking::blocking;
 use crate::wal::socket_of;
 use clap::Args;
 use pgtend_model::backup::tree::name_of;
-use pgtend_model::config::{Effective, Encryption, Repository as Configured, parse};
+use pgtend_model::config::{Effective, Encryption, Repository as Configured, Server, parse};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_postgres::connect::{Environment, Target};
 use pgtend_store::repo::Repository;
@@ -47,8 +47,8 @@ pub(super) struct Opened {
 pub(super) struct Surroundings {
     /// Where copies are restored to for a while.
     pub(super) scratch: Option<PathBuf>,
-    /// Names and connection strings of its servers, passwords masked.
-    pub(super) servers: Vec<(String, String)>,
+    /// Its servers.
+    pub(super) servers: Vec<ServerPlace>,
 }
 
 impl From {
@@ -88,15 +88,8 @@ impl From {
             let looked = repository.clone();
             return only(blocking(move || looked.servers()).await?, repository);
         };
-        let servers = match (&self.from, &self.config) {
-            (Some(_), _) => Vec::new(),
-            (None, Some(path)) => read(path)?.server.into_iter().map(|server| (server.name, server.cluster)).collect(),
-            (None, None) => {
-                let places: RepositoryPlaces = source::agent(global)?.get(REPOSITORIES).await?;
-                places.servers.into_iter().map(|server| (server.name, server.cluster)).collect()
-            }
-        };
-        let cluster = servers.into_iter().find(|(server, _)| server == name).and_then(|(_, cluster)| cluster);
+        let servers = self.servers(global).await?;
+        let cluster = servers.into_iter().find(|server| server.name == *name).and_then(|server| server.cluster);
         Ok(cluster.unwrap_or_else(|| name.clone()))
     }
 
@@ -106,30 +99,22 @@ impl From {
         Ok((blocking(move || open(&configured, &state)).await?, wal_socket))
     }
 
-    /// How the server is reached that something is restored into.
-    pub(super) async fn target(&self, global: &Global) -> Result<Target> {
+    /// The servers beside the repository; of a directory alone nobody knows any.
+    async fn servers(&self, global: &Global) -> Result<Vec<ServerPlace>> {
+        Ok(match (&self.from, &self.config) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(path)) => read(path)?.server.into_iter().map(place_of).collect(),
+            (None, None) => source::agent(global)?.get::<RepositoryPlaces>(REPOSITORIES).await?.servers,
+        })
+    }
+
+    /// How the server is reached that something of this one in the repository is restored into.
+    pub(super) async fn target(&self, global: &Global, filed: &str) -> Result<Target> {
         let environment = Environment::from_process();
         if let Some(dsn) = &global.connection {
             return Target::resolve(Some(dsn), &environment);
         }
-        let unknown = || Error::new(Kind::Usage, "into which server?").hint("name it: --connection \"host=… user=…\"");
-        let servers = match (&self.from, &self.config) {
-            (Some(_), _) => return Err(unknown()),
-            (None, Some(path)) => {
-                let servers = read(path)?.server;
-                servers
-                    .into_iter()
-                    .map(|server| ServerPlace {
-                        name: server.name,
-                        dsn: server.dsn.expose().to_owned(),
-                        password_file: server.password_file.map(|path| path.display().to_string()),
-                        cluster: server.cluster,
-                    })
-                    .collect()
-            }
-            (None, None) => source::agent(global)?.get::<RepositoryPlaces>(REPOSITORIES).await?.servers,
-        };
-        let place = one(servers, global.server.as_deref(), |place| &place.name)?;
+        let place = into_server(&self.servers(global).await?, global.server.as_deref(), filed)?;
         let target = Target::resolve(Some(&place.dsn), &environment)
             .map_err(|error| error.hint("name the server by --connection: its password is not told"))?;
         let Some(file) = place.password_file else { return Ok(target) };
@@ -163,12 +148,11 @@ impl From {
         }
         if let Some(path) = &self.config {
             let config = read(path)?;
-            let servers = config.server.iter().map(|server| (server.name.clone(), server.dsn.masked())).collect();
-            return Ok(Surroundings { scratch: config.backup.scratch_directory.clone(), servers });
+            let masked = |server: Server| ServerPlace { dsn: server.dsn.masked(), ..place_of(server) };
+            return Ok(Surroundings { scratch: config.backup.scratch_directory, servers: config.server.into_iter().map(masked).collect() });
         }
         let places: RepositoryPlaces = source::agent(global)?.get(REPOSITORIES).await?;
-        let servers = places.servers.into_iter().map(|server| (server.name, server.dsn)).collect();
-        Ok(Surroundings { scratch: places.scratch_directory.map(PathBuf::from), servers })
+        Ok(Surroundings { scratch: places.scratch_directory.map(PathBuf::from), servers: places.servers })
     }
 
     fn of_directory(&self, path: &Path) -> Configured {
@@ -223,6 +207,33 @@ fn only(mut servers: Vec<String>, repository: &Repository) -> Result<String> {
     }
 }
 
+/// Into which server: the one that is named, or the only one of what was backed up. Which of several nodes may be written to changes with every failover.
+///
+/// # Errors
+/// `Usage` when that is none or several.
+pub(super) fn into_server(servers: &[ServerPlace], named: Option<&str>, filed: &str) -> Result<ServerPlace> {
+    if let Some(place) = servers.iter().find(|place| named == Some(place.name.as_str())) {
+        return Ok(place.clone());
+    }
+    let of: Vec<&ServerPlace> = servers.iter().filter(|place| place.cluster.as_deref().unwrap_or(&place.name) == filed).collect();
+    let names: Vec<&str> = of.iter().map(|place| place.name.as_str()).collect();
+    match of.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(Error::new(Kind::Usage, "into which server?").hint("name it with --connection \"host=… user=… dbname=…\"")),
+        _ => Err(Error::new(Kind::Usage, format!("into which server of \"{filed}\"?"))
+            .hint(format!("name the primary with --server: {}", names.join(", ")))),
+    }
+}
+
+fn place_of(server: Server) -> ServerPlace {
+    ServerPlace {
+        name: server.name,
+        dsn: server.dsn.expose().to_owned(),
+        password_file: server.password_file.map(|path| path.display().to_string()),
+        cluster: server.cluster,
+    }
+}
+
 fn of_place(place: RepositoryPlace) -> Configured {
     let bucket = place.bucket.unwrap_or_default();
     Configured {
@@ -249,5 +260,31 @@ fn one<T>(all: Vec<T>, name: Option<&str>, name_of: impl Fn(&T) -> &String) -> R
             Err(Error::new(Kind::NotFound, format!("no repository is named \"{name}\"")).hint(format!("there are: {names}")))
         }
         (_, _) => Ok(fitting.swap_remove(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_restored_goes_to_the_server_that_is_named_or_the_only_one_of_its_cluster() {
+        let place = |name: &str, cluster: Option<&str>| ServerPlace {
+            name: name.to_owned(),
+            dsn: String::new(),
+            password_file: None,
+            cluster: cluster.map(str::to_owned),
+        };
+        let servers = [place("db1", Some("main")), place("db2", Some("main")), place("db3", Some("other")), place("alone", None)];
+        let into = |named, filed| into_server(&servers, named, filed).map(|place| place.name);
+        assert_eq!(into(Some("db2"), "main").unwrap(), "db2");
+        assert_eq!(into(None, "other").unwrap(), "db3");
+        assert_eq!(into(Some("other"), "other").unwrap(), "db3");
+        assert_eq!(into(None, "alone").unwrap(), "alone");
+        for named in [None, Some("main")] {
+            let error = into(named, "main").unwrap_err();
+            assert!(error.kind == Kind::Usage && error.hint.contains("--server: db1, db2"), "{error}");
+        }
+        assert!(into(None, "gone").unwrap_err().hint.contains("--connection"));
     }
 }

@@ -160,13 +160,15 @@ impl Contents {
     }
 
     async fn database(&self, global: &Global, asked: &Asked<'_>, repository: Repository, database: &str, into: &str) -> Result<()> {
+        let server = asked.from.server(global, &repository).await?;
+        let target = asked.from.target(global, &server).await?;
         let restore = Database {
-            server: asked.from.server(global, &repository).await?,
+            server,
             repository,
             label: asked.backup,
             database: database.to_owned(),
             into: into.to_owned(),
-            target: asked.from.target(global).await?,
+            target,
             clean: self.clean,
             no_owner: self.no_owner,
             jobs: asked.workers,

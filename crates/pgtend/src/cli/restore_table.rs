@@ -4,14 +4,14 @@ use super::Global;
 use super::interrupt::interruptible;
 use super::output::{self, Cell, Format, Table, Tabular, Tone, print};
 use super::progress_bar::{self, watched};
-use super::repository::{From, Opened, Surroundings};
+use super::repository::{From, Opened, Surroundings, into_server};
 use super::until::{Meanwhile, Until};
 use crate::backup::Progress;
 use crate::blocking::blocking;
 use crate::tables::{Live, Told, Wanted};
 use clap::Args;
 use pgtend_model::backup::Label;
-use pgtend_model::error::{Error, Kind, Result};
+use pgtend_model::error::Result;
 use pgtend_model::restore_table::Asked;
 use pgtend_model::units::{show_bytes, show_seconds};
 use pgtend_postgres::connect::{Environment, Target};
@@ -114,11 +114,9 @@ impl RestoreTable {
         if let Some(dsn) = &global.connection {
             return Target::resolve(Some(dsn), &environment);
         }
-        let known = surroundings.servers.iter().find(|(name, _)| *name == opened.server);
-        let (_, dsn) = known
-            .ok_or_else(|| Error::new(Kind::Usage, "into which server?").hint("name it with --connection \"host=… user=… dbname=…\""))?;
+        let place = into_server(&surroundings.servers, global.server.as_deref(), &opened.server)?;
         let role = std::env::var("PGUSER").ok().filter(|role| !role.is_empty()).unwrap_or_else(|| ROLE.to_owned());
-        let target = Target::resolve(Some(dsn), &environment)
+        let target = Target::resolve(Some(&place.dsn), &environment)
             .map_err(|error| error.hint("name the server with --connection \"host=… user=… dbname=…\""))?;
         Ok(target.with_user(&role))
     }

@@ -152,7 +152,8 @@ async fn the_wal_of_a_quiet_primary_is_asked_for_and_otherwise_waited_for() {
     let text = refused(&alone);
     assert!(text.contains("nobody has brought any of this cluster yet") && text.contains("archive_mode = always"), "{text}");
     drop(alone);
-    let mut agent = pair.agent("wal_timeout = \"2s\"").await;
+    // It is to be refused nothing, and the archiver waits up to a minute after it failed.
+    let mut agent = pair.agent("wal_timeout = \"3min\"").await;
     let segment = switch(&pair.primary).await;
     archived(&pair.primary, &segment).await;
     agent.kill();
@@ -164,6 +165,31 @@ async fn the_wal_of_a_quiet_primary_is_asked_for_and_otherwise_waited_for() {
     agent.start_again().await;
     pair.has_unarchived_wal().await;
     assert_eq!(backup(&agent)["from_standby"], true);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_node_finds_what_is_filed_under_the_cluster() {
+    let pair = Pair::new(15).await;
+    let agent = pair.agent(&format!("scratch_directory = \"{}\"", pair.path("scratch").display())).await;
+    pair.primary.psql("create table t as select 1 as n").await;
+    let head = json(&agent, &["--server", "first", "backup", "run"])[0].clone();
+    let segment = switch(&pair.primary).await;
+    archived(&pair.primary, &segment).await;
+    let drill = json(&agent, &["--server", "first", "drill", "run", "--backup", head["label"].as_str().unwrap()]);
+    assert!(drill["verdict"] == "passed" && drill["backup"] == head["label"], "{drill:#}");
+    let (from, key) = (pair.archive.repository().display().to_string(), pair.path("key").display().to_string());
+    let config = agent.config_file().display().to_string();
+    for place in [&[][..], &["--config", &config], &["--from", &from, "--key-file", &key, "--server", "main"]] {
+        let named = if place.contains(&"--server") { &[][..] } else { &["--server", "second"] };
+        let report = json(&agent, &[&["repo", "verify"], place, named].concat());
+        assert!(report[0]["verdict"] == "clean" && report[0]["checked"]["packs"].as_u64() > Some(0), "{report:#}");
+    }
+    // Nobody but who asks knows which node takes writes.
+    let bindir = pair.primary.bindir().display().to_string();
+    let restore = ["restore-table", "t", "--dry-run", "--db", "postgres", "--bindir", &bindir];
+    let refused = said(&run(&agent, &restore));
+    assert!(refused.contains("into which server of \"main\"?") && refused.contains("--server: first, second"), "{refused}");
+    assert_eq!(json(&agent, &[&restore[..], &["--server", "first"]].concat())["database"], "postgres");
 }
 
 #[tokio::test]

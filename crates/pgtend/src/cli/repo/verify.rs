@@ -121,7 +121,11 @@ impl Verify {
         // A directory alone has no configuration that would name a place for state.
         let has_directory = directory.components().count() > 1;
         let state = self.state.clone().or_else(|| has_directory.then(|| progress_file(&directory, &name)));
-        let job = Job { repository, name, request: self.request(global), state, again: HashSet::new() };
+        let server = match &global.server {
+            Some(_) => Some(self.from.server(global, &repository).await?),
+            None => None,
+        };
+        let job = Job { repository, name, request: Request { server, ..self.request(global) }, state, again: HashSet::new() };
         let progress = Progress::new(0);
         let seen = progress.clone();
         let work = blocking(move || run(&job, &progress));
