@@ -32,7 +32,7 @@ section! {
         wal_timeout: Duration = "'10min'" in "1s to 1d", restart;
         /// Bytes a second that a backup reads from the server's disk at most. 0: as fast as it goes.
         max_read_bytes_per_second: u64 as "bytes" = "0" in "0 to 1TB", restart;
-        /// By how much the server goes first: the nice value of the threads that read, compress and encrypt, and of pg_dump. Their reads queue accordingly
+        /// By how much the server goes first: added to the nice value of the threads that read, compress and encrypt, and of pg_dump. Their reads queue accordingly
         /// where the kernel's I/O scheduler knows priorities.
         nice: u32 = "0" in "0 to 19", restart;
         /// Segments of WAL that are brought to the repository at once, when PostgreSQL is behind.

@@ -3,7 +3,10 @@
 use std::panic::resume_unwind;
 use std::thread::scope;
 
-/// Runs work on a thread of its own with this nice value, which the threads and programs that it starts take over.
+/// The nicest that Linux knows.
+const NICEST: i32 = 19;
+
+/// Runs work on a thread of its own that is nicer by so much than this one, which the threads and programs that it starts take over.
 pub fn nicely<T: Send>(nice: u8, work: impl FnOnce() -> T + Send) -> T {
     if nice == 0 {
         return work();
@@ -17,7 +20,9 @@ pub fn nicely<T: Send>(nice: u8, work: impl FnOnce() -> T + Send) -> T {
 
 fn yield_to_others(nice: u8) {
     // Linux keeps a nice value for each thread, and takes a thread's number for a process's.
-    let niced = rustix::process::setpriority_process(Some(rustix::thread::gettid()), i32::from(nice));
+    let thread = Some(rustix::thread::gettid());
+    let niced = rustix::process::getpriority_process(thread)
+        .and_then(|own| rustix::process::setpriority_process(thread, (own + i32::from(nice)).min(NICEST)));
     if let Err(error) = niced {
         tracing::warn!(%error, nice, "a backup's threads could not be made nice");
     }
@@ -39,7 +44,8 @@ mod tests {
             let program = std::process::Command::new("nice").output().unwrap();
             (thread, String::from_utf8(program.stdout).unwrap())
         });
-        assert_eq!((thread, program.trim()), (7, "7"));
+        let nicer = (before + 7).min(NICEST);
+        assert_eq!((thread, program.trim()), (nicer, nicer.to_string().as_str()));
         assert_eq!(own(), before);
         assert_eq!(nicely(0, own), before);
     }

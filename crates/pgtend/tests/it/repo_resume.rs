@@ -119,7 +119,8 @@ fn what_was_read_is_not_read_again_and_all_damage_is_named() {
     let error = run(&job(false), &progress).unwrap_err();
     assert!(error.what.contains("was stopped") && error.hint.contains("--resume"), "{error}");
     let first = storage.read();
-    assert!(first.len() >= 50 && first.len() < SEGMENTS as usize, "{}", first.len());
+    // The other thread may still have been at the one before.
+    assert!(first.len() >= 50 - 1 && first.len() < SEGMENTS as usize, "{}", first.len());
 
     *storage.stops.lock().unwrap() = None;
     let progress = Progress::new(0);
