@@ -1,20 +1,20 @@
 //! Backups of the servers beside the agent, and of file trees: on schedule and when somebody asks, one at a time for each of them.
 
+mod kept;
 mod logical;
 mod trees;
+mod work;
+
+pub use work::{Ended, Work};
 
 use super::settings::Settings;
 use super::tasks::Tasks;
-use crate::backup::progress::Seen;
 use crate::backup::take::{How, Take};
-use crate::backup::{Phase, Progress, cron, expire};
+use crate::backup::{Phase, Progress, cron};
 use crate::blocking::blocking;
 use crate::wal::Places;
-use jiff::Timestamp;
-use pgtend_model::backup::annotation::Annotations;
-use pgtend_model::backup::retention::{Policies, Policy};
-use pgtend_model::backup::tree::{name_of, owner};
-use pgtend_model::backup::{BackupHead, BackupKind, Label};
+use pgtend_model::backup::tree::owner;
+use pgtend_model::backup::{BackupHead, BackupKind};
 use pgtend_model::config::{Backup, Effective, Files, Repository as Configured};
 use pgtend_model::error::{Error, Kind, Result};
 use pgtend_store::repo::Repository;
@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use work::Job;
 
 /// How often a repository that could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -85,43 +86,6 @@ impl What {
             Self::Logical { .. } => BackupKind::Logical,
         }
     }
-}
-
-/// What goes on, or ended last.
-#[derive(Debug, Clone)]
-struct Job {
-    progress: Option<Progress>,
-    last: Option<Ended>,
-}
-
-/// How a backup ended.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-pub struct Ended {
-    /// When.
-    pub at: Timestamp,
-    /// The backup, if it became one.
-    pub backup: Option<BackupHead>,
-    /// Why not.
-    pub error: Option<Error>,
-}
-
-/// The backups of one server in one repository, and what goes on.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-pub struct Work {
-    /// Name of the server; of a file tree, as a repository calls it.
-    pub server: String,
-    /// Name of the repository.
-    pub repository: String,
-    /// What is backed up.
-    pub kind: BackupKind,
-    /// Where the repository is.
-    pub place: String,
-    /// How far a backup is that goes on.
-    pub running: Option<Seen>,
-    /// How the last one ended that this agent took.
-    pub last: Option<Ended>,
-    /// When the next one is due.
-    pub next: Option<Timestamp>,
 }
 
 impl Backups {
@@ -318,26 +282,6 @@ impl Backups {
         }
     }
 
-    /// Marks the beginning; none when one goes on already.
-    fn begin(&self, target: &Target) -> Option<Progress> {
-        let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let job = jobs.entry(target.clone()).or_insert(Job { progress: None, last: None });
-        if job.progress.is_some() {
-            return None;
-        }
-        let progress = Progress::new(self.0.config.max_read_bytes_per_second);
-        progress.enter(Phase::Queued);
-        job.progress = Some(progress.clone());
-        Some(progress)
-    }
-
-    fn end(&self, target: &Target, outcome: Result<BackupHead>) {
-        let (backup, error) = outcome.map_or_else(|error| (None, Some(error)), |head| (Some(head), None));
-        let ended = Ended { at: Timestamp::now(), backup, error };
-        let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.insert(target.clone(), Job { progress: None, last: Some(ended) });
-    }
-
     /// Begins a backup that somebody asked for.
     ///
     /// # Errors
@@ -364,118 +308,9 @@ impl Backups {
         Ok(begun)
     }
 
-    fn is_free(&self, target: &Target) -> Result<()> {
-        if self.running(target).is_none() {
-            return Ok(());
-        }
-        let Target { server, repository, kind } = target;
-        Err(Error::new(Kind::Conflict, format!("a {} backup of \"{server}\" to \"{repository}\" goes on already", kind.word()))
-            .hint("`pgtend backup list` shows how far it is"))
-    }
-
-    /// Stops a backup that goes on.
-    pub fn stop(&self, server: &str) -> usize {
-        let server = self.filed(server);
-        let jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = jobs.iter().filter(|(target, _)| target.server == server).filter_map(|(_, job)| job.progress.as_ref());
-        running.inspect(|progress| progress.cancel()).count()
-    }
-
-    fn running(&self, target: &Target) -> Option<Seen> {
-        let jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.get(target).and_then(|job| job.progress.as_ref().map(Progress::see))
-    }
-
-    /// What goes on for a server, and for file trees.
-    pub fn work(&self, server: &str) -> Vec<Work> {
-        let logical = &self.0.config.logical.schedule;
-        let filed = self.filed(server);
-        let mut all = self.work_of(&filed, BackupKind::Physical, &self.schedule_of(server));
-        let dumps = self.work_of(&filed, BackupKind::Logical, logical);
-        if logical != cron::OFF || dumps.iter().any(|work| work.running.is_some() || work.last.is_some()) {
-            all.extend(dumps);
-        }
-        all.extend(self.0.files.iter().flat_map(|files| self.work_of(&owner(&files.name), BackupKind::Files, &files.schedule)));
-        all
-    }
-
-    fn work_of(&self, server: &str, kind: BackupKind, schedule: &str) -> Vec<Work> {
-        let next = cron::following("schedule", schedule);
-        let jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let of = |configured: &Configured| {
-            let job = jobs.get(&Target { server: server.to_owned(), repository: configured.name.clone(), kind });
-            Work {
-                server: server.to_owned(),
-                repository: configured.name.clone(),
-                kind,
-                place: place(configured),
-                running: job.and_then(|job| job.progress.as_ref().map(Progress::see)),
-                last: job.and_then(|job| job.last.clone()),
-                next,
-            }
-        };
-        self.0.config.repository.iter().map(of).collect()
-    }
-
     /// The names of the file trees, as a repository calls them.
     pub fn trees(&self) -> Vec<String> {
         self.0.files.iter().map(|files| owner(&files.name)).collect()
-    }
-
-    /// Takes away what the retention does not keep; with `dry_run` only tells it.
-    ///
-    /// # Errors
-    /// What the repository says.
-    pub async fn expire(&self, configured: &Configured, server: &str, dry_run: bool) -> Result<expire::Expired> {
-        let repository = self.repository(configured).await?;
-        let (policies, server) = (self.policies(configured, server), self.filed(server));
-        blocking(move || expire::expire(&repository, &server, &policies, dry_run)).await
-    }
-
-    /// How long backups of a server, or of a file tree, stay in a repository.
-    fn policies(&self, configured: &Configured, server: &str) -> Policies {
-        let logical = &self.0.config.logical;
-        let physical =
-            policy(configured.keep_count, configured.keep_days, [configured.keep_weekly, configured.keep_monthly, configured.keep_yearly]);
-        let tree = self.0.files.iter().find(|files| Some(files.name.as_str()) == name_of(server));
-        Policies {
-            logical: policy(logical.keep_count, logical.keep_days, [logical.keep_weekly, logical.keep_monthly, logical.keep_yearly]),
-            files: tree.map_or_else(
-                || physical.clone(),
-                |tree| policy(tree.keep_count, tree.keep_days, [tree.keep_weekly, tree.keep_monthly, tree.keep_yearly]),
-            ),
-            physical,
-        }
-    }
-
-    /// Takes one backup away.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none; what the repository says.
-    pub async fn delete(&self, configured: &Configured, server: &str, label: Label) -> Result<()> {
-        let repository = self.repository(configured).await?;
-        let server = self.filed(server);
-        blocking(move || expire::delete(&repository, &server, label)).await
-    }
-
-    /// The backups of a server in a repository.
-    ///
-    /// # Errors
-    /// What the repository says.
-    pub async fn list(&self, configured: &Configured, server: &str) -> Result<(Vec<BackupHead>, Vec<Error>)> {
-        let repository = self.repository(configured).await?;
-        let server = self.filed(server);
-        blocking(move || repository.backups(&server)).await
-    }
-
-    /// What was written to the backups of a server.
-    ///
-    /// # Errors
-    /// What the repository says.
-    pub async fn annotations(&self, configured: &Configured, server: &str) -> Result<BTreeMap<Label, Annotations>> {
-        let repository = self.repository(configured).await?;
-        let server = self.filed(server);
-        blocking(move || repository.annotations(&server)).await
     }
 
     /// Where backups and WAL go.
@@ -515,12 +350,4 @@ impl Backups {
         })
         .await
     }
-}
-
-fn place(configured: &Configured) -> String {
-    configured.path.as_ref().map(|path| path.display().to_string()).or_else(|| configured.url.clone()).unwrap_or_default()
-}
-
-const fn policy(count: u32, days: u32, [weekly, monthly, yearly]: [u32; 3]) -> Policy {
-    Policy { count: count as usize, days, weekly: weekly as usize, monthly: monthly as usize, yearly: yearly as usize }
 }
